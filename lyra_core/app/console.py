@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line shows: progress with times on stderr, one-line errors, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
+
+INTERRUPTED = 130
+"""Exit code of a run stopped with Ctrl-C, as shells expect."""
+
+
+class PhaseBars:
+    """A progress listener that draws one bar per phase and keeps the phases' times.
+
+    Off a terminal it prints one line per finished phase instead.
+
+    Attributes:
+        seconds: wall time of every finished phase, in order [s].
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._console = Console(stderr=True)
+        columns: list[ProgressColumn | str] = [
+            TextColumn("{task.description:<12}"), BarColumn(bar_width=36), TimeElapsedColumn(),
+        ]  # fmt: skip
+        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._phase: str | None = None
+        self._task: TaskID | None = None
+        self._start = 0.0
+
+    def __enter__(self) -> PhaseBars:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._close()
+        self._bars.stop()
+
+    def __call__(self, phase: str, step: int, total: int) -> None:
+        """The `Progress` protocol: a new phase name ends the phase before."""
+        if phase != self._phase:
+            self._close()
+            self._phase, self._start = phase, time.monotonic()
+            self._task = self._bars.add_task(phase, total=None)
+        if self._task is not None and total > 1:
+            self._bars.update(self._task, completed=step, total=total)
+
+    def _close(self) -> None:
+        if self._phase is None or self._task is None:
+            return
+        seconds = time.monotonic() - self._start
+        self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + seconds
+        self._bars.update(self._task, completed=1, total=1)
+        if not self._console.is_terminal:
+            self._console.print(f"{self._phase:<12} {seconds:6.1f} s", highlight=False)
+        self._phase = None
+
+
+@contextmanager
+def user_errors(debug: bool) -> Iterator[None]:
+    """Turns failures into one line on stderr and an exit code; with `debug` the traceback comes too."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _report("interrupted; nothing was written under the final name.", debug)
+        raise typer.Exit(INTERRUPTED) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        _report(one_line(error), debug)
+        raise typer.Exit(1) from None
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error for a user, on one line."""
+    from lyra_core.errors import LyraError
+    from usd_export.errors import UsdExportError
+
+    text = " ".join(str(error).split())
+    if isinstance(error, LyraError | UsdExportError):
+        return text
+    if isinstance(error, MemoryError):
+        return "out of memory. Close other programs, or pass a smaller --max-gaussians."
+    if isinstance(error, OSError):
+        return f"{text}. Check the path, its permissions and the free space."
+    return f"internal error ({type(error).__name__}: {text}). Run again with --debug and report the traceback."
+
+
+def show_summary(summary: dict[str, Any], *, as_json: bool) -> None:
+    """The result on stdout: one JSON object, or a few lines for a person."""
+    if as_json:
+        print(json.dumps(summary))
+        return
+    low, high = summary["bounds_m"]["min"], summary["bounds_m"]["max"]
+    size = " x ".join(f"{b - a:.1f}" for a, b in zip(low, high, strict=True))
+    print(f"{summary['gaussians']:,} Gaussians, {size} m, {sum(summary['seconds'].values()):.1f} s, "
+          f"peak memory {summary['peak_memory_mb']:.0f} MB")
+    for path in summary["files"]:
+        print(f"wrote {path}")
+    for warning in summary["warnings"]:
+        print(f"note: {warning}")
+
+
+def _report(message: str, debug: bool) -> None:
+    if debug:
+        Console(stderr=True).print_exception()
+    print(f"lyra: {message}", file=sys.stderr)

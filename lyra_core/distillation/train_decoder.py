@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains the embedded latent 3DGS decoder on the corridor's conditioning and true views of the same worlds.
+
+Loss per rendered crop: 5 MSE + 0.3 L1 + 0.1 (1 - SSIM) on colour over a random background, plus 0.1 |log| of the
+expected depth, plus a small mean opacity, which removes Gaussians that explain nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lyra_core.conditioning.depth import DepthEstimate
+from lyra_core.decoder import DecoderConfig, GaussianDecoder
+from lyra_core.distillation.dataset import Targets, cache_conditioning, load_conditioning, load_targets, with_latents
+from lyra_core.distillation.losses import ssim
+from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
+from lyra_core.errors import LyraError
+from lyra_core.evaluation.metrics import psnr
+from lyra_core.files import replacing
+from lyra_core.gaussians import Gaussians
+from lyra_core.pipeline import Conditioning, LyraPipeline
+from lyra_core.progress import Progress, no_progress
+from lyra_core.rendering import RenderOutput, render
+from lyra_core.teacher.image import NoTextToImage
+from lyra_core.weights import components
+from lyra_core.weights.presets import load_preset
+from lyra_core.weights.quantized import save_weights
+
+WEIGHTS_NAME = "decoder.safetensors"
+METRICS_NAME = "decoder.json"
+
+
+@dataclass(frozen=True)
+class DecoderTraining:
+    """Settings of the recipe.
+
+    Attributes:
+        learning_rate: peak rate of AdamW.
+        weight_decay: on matrices.
+        views: camera paths drawn per step (their order is drawn too).
+        crops: rendered crops per step.
+        crop: width and height of a crop [px].
+        squared, absolute, structure, depth, opacity: weights of the loss.
+        heldout_views: unseen views per held-out world in the figures.
+    """
+
+    learning_rate: float = 8e-4
+    weight_decay: float = 0.02
+    views: int = 4
+    crops: int = 3
+    crop: tuple[int, int] = (112, 88)
+    squared: float = 5.0
+    absolute: float = 0.3
+    structure: float = 0.1
+    depth: float = 0.1
+    opacity: float = 0.005
+    heldout_views: tuple[int, ...] = (1, 5, 7)
+
+
+class Worlds:
+    """Pairs of cached conditioning and true views."""
+
+    def __init__(self, scenes: Path, conditioning: Path) -> None:
+        """Raises LyraError where a folder holds nothing in common with the other."""
+        self.paths = [(path, conditioning / path.name) for path in sorted(scenes.glob("*.npz"))]
+        self.paths = [pair for pair in self.paths if pair[1].exists()]
+        if not self.paths:
+            raise LyraError(f"no world in {scenes} has its conditioning in {conditioning}. Run `lyra train worlds`.")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def targets(self, index: int) -> Targets:
+        return load_targets(self.paths[index][0])
+
+    def conditioning(self, index: int, views: Tensor | None = None) -> Conditioning:
+        return load_conditioning(self.paths[index][1], views)
+
+
+def training_pipeline(model: str) -> LyraPipeline:
+    """The corridor of a preset with a decoder that has learned nothing: its zero head puts Gaussians on the anchors."""
+    preset = load_preset(model)
+    teacher = components.build_teacher(preset)
+    decoder = GaussianDecoder(DecoderConfig.from_dict(preset.decoder.config))
+    return LyraPipeline(preset, NoTextToImage(), _no_depth, teacher, decoder)
+
+
+def _no_depth(image: Tensor) -> DepthEstimate:
+    raise LyraError("training brings exact depth; this corridor has no depth network.")
+
+
+def train_decoder(
+    pipeline: LyraPipeline,
+    data: Path | str,
+    out_dir: Path | str,
+    *,
+    minutes: float,
+    seed: int = 0,
+    threads: int = 1,
+    resume: bool = True,
+    settings: DecoderTraining | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Trains `pipeline.decoder` for one leg and writes `decoder.safetensors` (EMA weights) and `decoder.json`.
+
+    Args:
+        pipeline: its tokenizer, warp and fill make the conditioning; its decoder is trained in place.
+        data: folder written by `generate`; `conditioning/` is added to it.
+        out_dir: receives the weights, the metrics, `state.pt` and `log.jsonl`.
+        minutes: length of the leg [min].
+        seed: of the data order.
+        threads: CPU threads.
+        resume: go on from `state.pt`; False starts from the pipeline's weights.
+        settings: of the recipe.
+        progress: listens to the caching of the conditioning.
+
+    Returns:
+        The metrics: held-out psnr [dB], depth error, mean opacity, and psnr with another world's latents.
+    """
+    torch.set_num_threads(threads)
+    settings, data, out = settings or DecoderTraining(), Path(data), Path(out_dir)
+    train, heldout = (_worlds(pipeline, root, progress) for root in (data, data / "heldout"))
+    if not resume:
+        (out / "state.pt").unlink(missing_ok=True)
+    decoder, projection = pipeline.decoder, pipeline.preset.projection
+    for parameter in (*decoder.patch_time_embed.parameters(), *decoder.patch_time_embed_tgt.parameters()):
+        parameter.requires_grad_(decoder.config.use_time_embedding)
+
+    def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        index = int(rng.integers(len(train)))
+        views = torch.from_numpy(rng.permutation(len(pipeline.preset.paths))[: settings.views])
+        gaussians = _float32(pipeline.decode(train.conditioning(index, views)))
+        return _loss(gaussians, train.targets(index), rng, settings, projection)
+
+    optimizer = torch.optim.AdamW(decay_groups(decoder, settings.weight_decay), betas=(0.9, 0.98))
+    leg = LegConfig(minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.995, seed=seed)
+    result = train_leg(decoder, optimizer, loss, lambda: measure(pipeline, heldout, settings), out, leg)
+    return _write(decoder, out, {"seed": seed, "worlds": len(train), "heldout_worlds": len(heldout), **result})
+
+
+@torch.no_grad()
+def measure(pipeline: LyraPipeline, worlds: Worlds, settings: DecoderTraining) -> dict[str, float]:
+    """Figures on unseen views of held-out worlds.
+
+    Returns:
+        psnr and psnr_swapped (with the next world's latents) [dB], depth: median relative error of the expected
+        depth, opacity: mean.
+    """
+    scores: dict[str, list[float]] = {"psnr": [], "psnr_swapped": [], "depth": [], "opacity": []}
+    for index in range(len(worlds)):
+        conditioning, targets = worlds.conditioning(index), worlds.targets(index)
+        swapped = with_latents(conditioning, worlds.conditioning((index + 1) % len(worlds)))
+        views = list(settings.heldout_views)
+        for name, told in (("psnr", conditioning), ("psnr_swapped", swapped)):
+            gaussians = _float32(pipeline.decode(told))
+            view = render(gaussians, targets.cameras[views], projection=pipeline.preset.projection)
+            scores[name] += [float(psnr(a, b)) for a, b in zip(view.color, targets.rgb[views], strict=True)]
+            if name == "psnr":
+                error = (view.depth - targets.z[views]).abs() / targets.z[views]
+                scores["depth"].append(float(error.median()))
+                scores["opacity"].append(float(gaussians.opacities.mean()))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def _worlds(pipeline: LyraPipeline, root: Path, progress: Progress) -> Worlds:
+    scenes, conditioning = root / "scenes", root / "conditioning"
+    cache_conditioning(pipeline, sorted(scenes.glob("*.npz")), conditioning, progress=progress)
+    return Worlds(scenes, conditioning)
+
+
+def _loss(
+    gaussians: Gaussians, targets: Targets, rng: np.random.Generator, settings: DecoderTraining, projection: str
+) -> tuple[Tensor, dict[str, float]]:
+    """One world's loss over a few crops of random true views."""
+    width, height = settings.crop
+    total = settings.opacity * gaussians.opacities.mean()
+    squared = 0.0
+    for _ in range(settings.crops):
+        view = int(rng.integers(len(targets.rgb)))
+        left = int(rng.integers(targets.cameras.width - width + 1))
+        top = int(rng.integers(targets.cameras.height - height + 1))
+        background = torch.from_numpy(rng.random(3, dtype=np.float32))
+        image = render(
+            gaussians, targets.cameras[view], projection=projection, background=background,
+            crop=(left, top, width, height),
+        )  # fmt: skip
+        window = (view, slice(top, top + height), slice(left, left + width))
+        crop, squared_error = _crop_loss(image, targets.rgb[window], targets.z[window], settings)
+        total = total + crop / settings.crops
+        squared += float(squared_error) / settings.crops
+    return total, {"train_psnr": -10 * float(np.log10(squared)), "opacity": float(gaussians.opacities.mean())}
+
+
+def _crop_loss(image: RenderOutput, rgb: Tensor, z: Tensor, settings: DecoderTraining) -> tuple[Tensor, Tensor]:
+    difference = image.color - rgb
+    squared = difference.square().mean()
+    value = settings.squared * squared + settings.absolute * difference.abs().mean()
+    value = value + settings.structure * (1 - ssim(image.color, rgb))
+    seen = image.alpha.detach() > 0.05
+    log_depth = image.depth.clamp_min(0.02).log() - z.log()
+    return value + settings.depth * (log_depth.abs() * seen).mean(), squared.detach()
+
+
+def _float32(gaussians: Gaussians) -> Gaussians:
+    """Rendering happens in float32, whatever autocast made of the network's output."""
+    return gaussians.to(torch.float32)
+
+
+def _write(decoder: GaussianDecoder, out: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    save_weights(out / WEIGHTS_NAME, decoder.state_dict(), storage="fp16", metadata=metrics)
+    with replacing(out / METRICS_NAME) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return metrics

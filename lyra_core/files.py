@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing files so that a failed run leaves the old content, or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lyra_core.errors import LyraError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` (same suffix); renames it over `path` on success, removes it otherwise."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def require_writable_folder(path: Path) -> None:
+    """Raises LyraError unless a new file can be made in the folder of `path`."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise LyraError(f"folder {folder} does not exist. Create it first, or choose another output.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise LyraError(f"folder {folder} is not writable. Change its permissions, or choose another output.")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The video teacher's slot in the corridor: warped guidance in, latents of the six videos out.
+
+The published teacher starts a diffusion transformer from pure noise (`start_strength` 1) under the guidance of the encoded
+warp. The same slot starts from the encoded guidance plus less noise at a lower strength, and at 0 it is that encoding:
+no transformer is asked, and the teacher shows exactly the filled guidance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lyra_core.conditioning.warp import Warp
+from lyra_core.errors import LyraError
+from lyra_core.teacher.tokenizer import Tokenizer
+
+
+@dataclass
+class VideoLatents:
+    """What the teacher saw and made of it, for V camera paths of F frames.
+
+    Attributes:
+        latents: [V, 16, T, h, w] raw tokenizer space (not normalised), T = 1 + (F - 1) / 8.
+        frames: [V, F, H, W, 3] in [0, 1], what the teacher shows.
+        z: [V, F, H, W] filled depth of the guidance, scene units.
+        known: [V, F, H, W] bool, True where the 3D cache saw the pixel (False: filled).
+    """
+
+    latents: Tensor
+    frames: Tensor
+    z: Tensor
+    known: Tensor
+
+
+class GuidedTransformer(Protocol):
+    """Samples the latents of V videos under guidance."""
+
+    def __call__(
+        self, guidance: Tensor, visibility: Tensor, *, start_strength: float, generator: torch.Generator
+    ) -> Tensor:
+        """guidance, visibility: [V, 16, T, h, w] encoded warp and encoded mask (-1 hole, 1 seen); returns the same shape."""
+        ...
+
+
+class Teacher:
+    """Warped guidance to latents."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, transformer: GuidedTransformer | None = None, start_strength: float = 1.0
+    ) -> None:
+        """start_strength: 1 starts from noise (published), 0 takes the encoded guidance as it is.
+
+        Raises LyraError for a strength outside [0, 1], and for one above 0 without a transformer.
+        """
+        if not 0.0 <= start_strength <= 1.0:
+            raise LyraError(f"start_strength {start_strength} is outside [0, 1]. Choose a value within.")
+        if start_strength > 0.0 and transformer is None:
+            raise LyraError(
+                f"start_strength {start_strength} needs the teacher's transformer, and there is none. "
+                "Configure its weights, or set start_strength to 0."
+            )
+        self.tokenizer = tokenizer
+        self.transformer = transformer
+        self.start_strength = start_strength
+
+    @torch.no_grad()
+    def __call__(self, warp: Warp, *, generator: torch.Generator) -> VideoLatents:
+        """Latents and frames of the videos along V camera paths.
+
+        Args:
+            warp: of shape [V, F], already filled (the teacher gets no black holes unless configured so).
+            generator: source of all noise; not drawn from at strength 0.
+        """
+        guidance = self.tokenizer.encode(_to_video(warp.rgb))
+        if self.transformer is None or self.start_strength == 0.0:
+            return VideoLatents(guidance, warp.rgb, warp.z, warp.mask)
+        visibility = self.tokenizer.encode(_to_video(warp.mask[..., None].expand_as(warp.rgb).to(warp.rgb)))
+        latents = self.transformer(
+            guidance, visibility, start_strength=self.start_strength, generator=generator
+        )
+        return VideoLatents(latents, _to_frames(self.tokenizer.decode(latents)), warp.z, warp.mask)
+
+
+def _to_video(frames: Tensor) -> Tensor:
+    """[V, F, H, W, 3] in [0, 1] to [V, 3, F, H, W] in [-1, 1]."""
+    return frames.permute(0, 4, 1, 2, 3) * 2 - 1
+
+
+def _to_frames(video: Tensor) -> Tensor:
+    """Inverse of `_to_video`, clamped."""
+    return ((video + 1) / 2).clamp(0, 1).permute(0, 2, 3, 4, 1)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a preset's YAML to the parts of the corridor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lyra_core.decoder import DecoderConfig, GaussianDecoder
+from lyra_core.errors import LyraError
+from lyra_core.teacher.image import NoTextToImage, TextToImage
+from lyra_core.teacher.teacher import Teacher
+from lyra_core.teacher.tokenizer import Tokenizer
+from lyra_core.weights.manifest import verified
+from lyra_core.weights.presets import Component, Preset
+from lyra_core.weights.quantized import load_weights
+
+
+def require_files(preset: Preset) -> None:
+    """Raises LyraError naming every weight file of the preset that is not there."""
+    parts = (preset.image, preset.depth, preset.tokenizer, preset.teacher, preset.decoder)
+    missing = [part.file for part in parts if part.file and not (preset.weights_folder / part.file).exists()]
+    if missing:
+        origin = f" Fetch them from {preset.weights_source}." if preset.weights_source else ""
+        raise LyraError(
+            f"model {preset.name!r} needs weights that are not here: {', '.join(missing)}, "
+            f"expected in {preset.weights_folder}.{origin}"
+        )
+
+
+def build_images(preset: Preset) -> TextToImage:
+    """The text-to-image stage."""
+    if preset.image.kind == "none":
+        return NoTextToImage()
+    if preset.image.kind == "procedural-grammar":
+        from lyra_core.teacher.procedural import ProceduralImages
+
+        return ProceduralImages(**preset.image.config)
+    raise _unknown(preset, "image", preset.image, "procedural-grammar, none")
+
+
+def build_depth(preset: Preset) -> Any:
+    """The depth estimator."""
+    raise _unknown(preset, "depth", preset.depth, "embedded")
+
+
+def build_tokenizer(preset: Preset) -> Tokenizer:
+    """The video tokenizer, from a compact file or a diffusers folder."""
+    if preset.tokenizer.kind != "cosmos":
+        raise _unknown(preset, "tokenizer", preset.tokenizer, "cosmos")
+    path = _path(preset, preset.tokenizer)
+    return Tokenizer.load(path)
+
+
+def build_teacher(preset: Preset) -> Teacher:
+    """The teacher around the tokenizer."""
+    if preset.teacher.kind != "guidance":
+        raise _unknown(preset, "teacher", preset.teacher, "guidance")
+    return Teacher(build_tokenizer(preset), start_strength=preset.start_strength)
+
+
+def build_decoder(preset: Preset) -> GaussianDecoder:
+    """The 3DGS decoder with its weights."""
+    if preset.decoder.kind != "lyra":
+        raise _unknown(preset, "decoder", preset.decoder, "lyra")
+    decoder = GaussianDecoder(DecoderConfig.from_dict(preset.decoder.config))
+    path = _path(preset, preset.decoder)
+    try:
+        decoder.load_state_dict(_state(path))
+    except RuntimeError as error:
+        raise LyraError(f"weights {path} do not fit the decoder of preset {preset.name!r} ({error}).") from error
+    return decoder.eval()
+
+
+def _path(preset: Preset, part: Component) -> Path:
+    if part.file is None:
+        raise LyraError(f"preset {preset.name!r} names no file for its {part.kind} part. Add `file:`.")
+    path = preset.weights_folder / part.file
+    return path if path.is_dir() else verified(preset.weights_folder, part.file)
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    """Weights of a safetensors file, or the "module" entry of a released DeepSpeed file."""
+    if path.suffix == ".pt":
+        return torch.load(path, map_location="cpu", weights_only=True)["module"]
+    return load_weights(path)
+
+
+def _unknown(preset: Preset, role: str, part: Component, known: str) -> LyraError:
+    return LyraError(f"preset {preset.name!r} asks for {role} kind {part.kind!r}, which is not available ({known}).")

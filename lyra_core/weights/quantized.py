@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Safetensors files that keep weights small: one byte per weight with a scale per row, or half precision.
+
+A quantised tensor `name` of shape [R, ...] is stored as int8 `name` and float32 `name:scale` [R], value = int8 * scale
+of its row (row = output channel of every torch layer); the error of a weight is at most half a scale, i.e. 1/254 of
+the row's largest magnitude. Vectors and small tensors are cheap and sensitive, so they stay float32. All metadata is
+one JSON string, because safetensors does not order its metadata entries: equal content is equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lyra_core.errors import LyraError
+from lyra_core.files import replacing, require_writable_folder
+from lyra_core.weights.manifest import sha256
+
+Storage = Literal["int8", "fp16", "fp32"]
+StorageRule = Callable[[str, Tensor], Storage]
+"""Decides the storage of one floating-point tensor from its name and value."""
+
+SMALL = 1024
+"""Tensors with fewer elements than this are never reduced to int8."""
+
+_SCALE = ":scale"
+_METADATA = "lyra"
+_FP16_MAX = 65504.0
+
+
+def quantize_rows(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Rounds each row of `tensor` [R, ...] to 255 levels; returns (int8 [R, ...], scale [R] float32)."""
+    rows = tensor.detach().float().flatten(1)
+    scale = rows.abs().amax(1) / 127
+    levels = (rows / scale.clamp_min(torch.finfo(torch.float32).tiny)[:, None]).round().clamp(-127, 127)
+    return levels.to(torch.int8).view(tensor.shape), scale
+
+
+def dequantize_rows(levels: Tensor, scale: Tensor) -> Tensor:
+    """Inverse of `quantize_rows` up to rounding: float32 of the shape of `levels`."""
+    return levels.float() * scale.view(-1, *[1] * (levels.ndim - 1))
+
+
+def save_weights(
+    path: Path | str,
+    tensors: Mapping[str, Tensor],
+    storage: Storage | StorageRule = "int8",
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes `tensors` to the safetensors file `path`, atomically.
+
+    Args:
+        path: target file; replaced only when the new one is complete.
+        tensors: any shapes; integer and bool tensors are stored as they are.
+        storage: for all tensors, or a rule per tensor. Whatever is asked, "int8" applies to tensors of two or more
+            axes and at least `SMALL` elements, and "fp16" to values within its range; the rest stays float32.
+        metadata: JSON-serialisable content that `read_metadata` gives back.
+    """
+    path = Path(path)
+    require_writable_folder(path)
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        stored |= _stored(name, tensor.detach().cpu(), storage)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(stored, {_METADATA: json.dumps(dict(metadata or {}), sort_keys=True)}))
+
+
+def load_weights(path: Path | str, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """Reads a file of `save_weights` (or any safetensors file); floating-point tensors come back as float32.
+
+    Raises LyraError when the file is missing, truncated or corrupt, or differs from `expected_sha256`.
+    """
+    path = _checked(path, expected_sha256)
+    try:
+        with safe_open(path, "pt") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        return {name: _restored(name, value, stored) for name, value in stored.items() if not name.endswith(_SCALE)}
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_metadata(path: Path | str) -> dict[str, Any]:
+    """The metadata given to `save_weights`; empty for a foreign safetensors file. Raises LyraError as `load_weights`."""
+    path = _checked(path, None)
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {}).get(_METADATA, "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _stored(name: str, tensor: Tensor, storage: Storage | StorageRule) -> dict[str, Tensor]:
+    if not tensor.is_floating_point():
+        return {name: tensor.contiguous()}
+    kind = storage if isinstance(storage, str) else storage(name, tensor)
+    if kind not in ("int8", "fp16", "fp32"):
+        raise LyraError(f"storage {kind!r} of weight {name} is unknown. Use int8, fp16 or fp32.")
+    if not tensor.isfinite().all():
+        raise LyraError(f"weight {name} holds values that are not finite. Train again from the last good state.")
+    if kind == "int8" and tensor.ndim >= 2 and tensor.numel() >= SMALL:
+        levels, scale = quantize_rows(tensor)
+        return {name: levels, name + _SCALE: scale}
+    if kind == "fp16" and float(tensor.abs().max() if tensor.numel() else 0) <= _FP16_MAX:
+        return {name: tensor.half().contiguous()}
+    return {name: tensor.float().contiguous()}
+
+
+def _restored(name: str, value: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
+    if name + _SCALE in stored:
+        return dequantize_rows(value, stored[name + _SCALE])
+    return value.float() if value.is_floating_point() else value
+
+
+def _checked(path: Path | str, expected_sha256: str | None) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise LyraError(f"weights {path} are missing. Fetch or train them and put them there.")
+    if expected_sha256 is not None and sha256(path) != expected_sha256:
+        raise LyraError(f"weights {path} do not have the expected sha256 {expected_sha256}. Fetch or train them again.")
+    return path
+
+
+def _unreadable(path: Path, error: Exception) -> LyraError:
+    return LyraError(f"weights {path} are truncated or corrupt ({error}). Fetch or train them again.")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The floor: the plane z = 0 where it was seen, completed where what was seen encloses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes, distance_transform_edt, label
+
+from usd_export.collision.depth import SurfaceView
+from usd_export.collision.fusion import LayerProjection, Volume
+
+SLAB = 0.15  # metres of matter below the floor
+_WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the flood
+_CLEARANCE = 0.1  # metres above a floor cell in which only depth, not Gaussians, may put matter
+_SEAM = 2  # cells: gaps this narrow between floor cells are sampling, not holes
+_GAP = 0.6  # metres: hidden gaps narrower than this between seen floor count as enclosed
+_COVERED = float(np.log(2.0))
+
+
+@dataclass(frozen=True)
+class FloorCells:
+    """Grid columns [x, y] that get a floor."""
+
+    observed: NDArray[np.bool_]
+    completed: NDArray[np.bool_]
+
+
+def find_floor_cells(
+    volume: Volume,
+    views: Sequence[SurfaceView],
+    optical_depth: NDArray[np.float32],
+    furniture: NDArray[np.bool_],
+) -> FloorCells:
+    """Floor seen by the views or lined with Gaussians, and the hidden floor that both enclose.
+
+    A cell is enclosed when a flood from the border of the grid cannot reach it: floor and upright matter (walls,
+    furniture) stop the flood. With views it runs inside their image only, so that nothing outside of what a camera
+    looked at is ever completed.
+
+    Args:
+        volume: Fused depth views.
+        views: Those views.
+        optical_depth: Coverage by Gaussians [z, x, y].
+        furniture: Columns [x, y] of matter that stands on the floor.
+    """
+    in_view, seen_floor, seen_through = _floor_evidence(volume, views)
+    seen_floor |= _splat_floor(volume, optical_depth) & ~seen_through
+    if not seen_floor.any():
+        return FloorCells(seen_floor, np.zeros_like(seen_floor))
+    observed = seen_floor | (binary_closing(seen_floor, iterations=_SEAM) & ~seen_through)
+
+    barrier = _upright_matter(volume) & ~observed
+    hidden = ~observed & ~seen_through
+    if views:
+        hidden &= in_view
+    passable = hidden & ~barrier
+    enclosed = (passable & ~_reached_from_outside(passable, seen_through)) | (hidden & _narrow(volume, observed))
+    under_barrier = barrier & _bridged(volume, observed | enclosed)
+    return FloorCells(observed, enclosed | under_barrier | (furniture & ~observed))
+
+
+def lay_floor(volume: Volume, cells: FloorCells) -> None:
+    """Union of the volume with a slab whose top is exactly z = 0 under every floor cell."""
+    columns = cells.observed | cells.completed
+    heights = volume.grid.axis(2)
+    for k in np.flatnonzero((heights > -SLAB - volume.truncation) & (heights < volume.truncation)):
+        slab = np.float32(max(heights[k], -SLAB - heights[k]))
+        layer = volume.distance[k]
+        np.minimum(layer, slab, out=layer, where=columns)
+
+
+def clear_splats_above(volume: Volume, cells: FloorCells, optical_depth: NDArray[np.float32]) -> None:
+    """Remove the blur of floor Gaussians just above the floor, which would make it bumpy."""
+    heights = volume.grid.axis(2)
+    near = np.flatnonzero(np.abs(heights) < _CLEARANCE)
+    optical_depth[near[0] : near[-1] + 1, cells.observed | cells.completed] = 0.0
+
+
+def _floor_evidence(
+    volume: Volume, views: Sequence[SurfaceView]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Columns [x, y] of the plane z = 0 that fall into an image, that show floor, that are seen to be empty."""
+    shape = volume.distance.shape[1:]
+    in_view, floor, through = (np.zeros(shape, bool) for _ in range(3))
+    for view in views:
+        cells, pixels, z = LayerProjection(volume.grid, view)(0.0)
+        depth = view.depth[pixels]
+        in_view.reshape(-1)[cells] = True
+        floor.reshape(-1)[cells[view.floor[pixels]]] = True
+        beyond = (depth > 0) & ~view.floor[pixels] & ((depth - z) * view.slope[pixels] > volume.truncation)
+        through.reshape(-1)[cells[beyond]] = True
+    return in_view, floor, through & ~floor
+
+
+def _splat_floor(volume: Volume, optical_depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Columns [x, y] with an opaque layer of Gaussians at z = 0."""
+    near = np.abs(volume.grid.axis(2)) < max(0.05, 1.6 * volume.grid.voxel)
+    return optical_depth[near].sum(axis=0) > _COVERED
+
+
+def _upright_matter(volume: Volume) -> NDArray[np.bool_]:
+    """Columns [x, y] with so much matter above the floor that they hold a wall or the front of furniture."""
+    above = volume.grid.axis(2) > volume.grid.voxel
+    return (volume.distance[above] < 0).sum(axis=0) * volume.grid.voxel > _WALL_HEIGHT
+
+
+def _reached_from_outside(passable: NDArray[np.bool_], leaks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Passable cells [x, y] connected to the grid's border or to a column that is seen to have no floor."""
+    regions, count = label(passable)
+    outside = np.zeros(count + 1, bool)
+    for edge in (regions[0], regions[-1], regions[:, 0], regions[:, -1], regions[binary_dilation(leaks) & passable]):
+        outside[edge] = True
+    outside[0] = False
+    return outside[regions]
+
+
+def _narrow(volume: Volume, floor: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells [x, y] in gaps of the floor that are too narrow for a disc of `_GAP` metres: shadows of posts and legs."""
+    radius = 0.5 * _GAP / volume.grid.voxel
+    widened = np.pad(distance_transform_edt(~floor) <= radius, int(radius) + 1)
+    widened = np.asarray(distance_transform_edt(widened) > radius)
+    inner = slice(int(radius) + 1, -int(radius) - 1)
+    return widened[inner, inner]
+
+
+def _bridged(volume: Volume, floor: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells [x, y] inside the floor's outline or between two parts of it that a shell's thickness separates."""
+    reach = int(np.ceil(0.5 * volume.shell / volume.grid.voxel)) + 1
+    return binary_fill_holes(floor) | binary_closing(floor, iterations=reach)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed distance to a small closed triangle mesh."""
+
+from __future__ import annotations
+
+import manifold3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from skimage.measure import marching_cubes
+
+from usd_export.collision.fusion import Volume
+from usd_export.errors import UsdExportError
+
+Vertices = NDArray[np.float64]  # [V, 3] metres
+Triangles = NDArray[np.int32]  # [T, 3], counter-clockwise seen from free space
+
+_FIRST_TOLERANCE = 0.02  # voxels that decimation may move the surface, doubled until the mesh is small enough
+_MIN_COMPONENT = 6.0  # voxels: pieces with a smaller bounding-box diagonal are floaters
+_NUDGE = 1e-4  # voxels: keeps the surface off the grid points, where marching cubes makes slivers
+
+
+def extract(volume: Volume, max_triangles: int) -> tuple[Vertices, Triangles]:
+    """Mesh the zero level, drop floating specks, decimate to at most `max_triangles`. World metres.
+
+    Raises:
+        UsdExportError: If the volume holds no matter.
+    """
+    vertices, triangles = _zero_level(volume)
+    vertices, triangles = _without_specks(vertices, triangles, _MIN_COMPONENT * volume.grid.voxel)
+    return _decimated(vertices, triangles, volume.grid.voxel, max_triangles)
+
+
+def is_watertight(triangles: Triangles) -> bool:
+    """Whether every edge is shared by exactly two triangles that run along it in opposite directions."""
+    edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    forward, counts = np.unique(edges, axis=0, return_counts=True)
+    return bool((counts == 1).all()) and np.array_equal(forward, np.unique(edges[:, ::-1], axis=0))
+
+
+def _zero_level(volume: Volume) -> tuple[Vertices, Triangles]:
+    distance, nudge = volume.distance, np.float32(_NUDGE * volume.grid.voxel)
+    distance[np.abs(distance) < nudge] = nudge
+    for axis in range(3):  # an open surface at the grid's border would not be a solid
+        border = np.moveaxis(distance, axis, 0)
+        border[0] = border[-1] = volume.truncation
+    if not (distance < 0).any():
+        raise UsdExportError("there is no solid surface in the scene to build a collider from; export without one")
+    vertices, triangles, _, _ = marching_cubes(distance, 0.0, gradient_direction="descent")
+    return vertices[:, [1, 2, 0]] * volume.grid.voxel + volume.grid.origin, triangles
+
+
+def _without_specks(vertices: Vertices, triangles: Triangles, smallest: float) -> tuple[Vertices, Triangles]:
+    """Keep connected pieces whose bounding box has at least the diagonal `smallest`."""
+    edges = np.concatenate([triangles[:, :2], triangles[:, 1:]])
+    graph = coo_matrix((np.ones(len(edges), bool), edges.T), shape=(len(vertices), len(vertices)))
+    count, piece = connected_components(graph, directed=False)
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    np.minimum.at(low, piece, vertices)
+    np.maximum.at(high, piece, vertices)
+    keep = np.linalg.norm(high - low, axis=1) >= smallest
+    if not keep.any():
+        raise UsdExportError("the scene holds only specks too small for a collider; export without one")
+    return _compact(vertices, triangles[keep[piece[triangles[:, 0]]]])
+
+
+def _decimated(
+    vertices: Vertices, triangles: Triangles, voxel: float, max_triangles: int
+) -> tuple[Vertices, Triangles]:
+    """Collapse edges; the result stays a closed manifold, and flat parts stay exactly flat."""
+    center = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    center[2] = 0.0  # the floor must stay exactly at 0 in single precision
+    mesh = manifold3d.Mesh((vertices - center).astype(np.float32), triangles.astype(np.uint32))
+    solid = manifold3d.Manifold(mesh)
+    if solid.status() != manifold3d.Error.NoError:
+        raise UsdExportError(f"the collider surface is not a closed manifold ({solid.status()}); report this scene")
+    tolerance = _FIRST_TOLERANCE * voxel
+    reduced = solid.simplify(tolerance)
+    while reduced.num_tri() > max_triangles:
+        tolerance *= 2
+        reduced = reduced.simplify(tolerance)
+    mesh = reduced.to_mesh()
+    return mesh.vert_properties[:, :3].astype(np.float64) + center, mesh.tri_verts.astype(np.int32)
+
+
+def _compact(vertices: Vertices, triangles: Triangles) -> tuple[Vertices, Triangles]:
+    """Drop vertices that no triangle uses."""
+    used, renumbered = np.unique(triangles, return_inverse=True)
+    return vertices[used], renumbered.reshape(-1, 3).astype(np.int32)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding the floor: the lowest well-supported, nearly horizontal plane below the camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MAX_TILT = np.radians(30.0)
+"""Largest angle between the floor's normal and the camera's up direction [rad]."""
+MIN_SUPPORT = 0.05
+"""Smallest share of all points that must lie on the floor."""
+MAX_BELOW = 0.04
+"""Largest share of points that may lie below the floor; a table top has the floor around it below."""
+
+_TILT_STEP = np.radians(2.5)
+_RELATIVE_THICKNESS = 0.015  # of the median distance; about the noise of a good depth map
+_REACH = 10.0  # heights beyond this many median distances are not looked at
+_MIN_SPREAD = 0.08  # of the median distance; narrower support is an edge, not a floor
+_MIN_DROP = 0.05  # of the median distance; the camera is at least this high above the floor
+_MAX_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Plane normal . p = height.
+
+    Attributes:
+        normal: Unit normal [3], pointing up.
+        height: Signed distance of the plane from the origin along the normal.
+        support: Share of the points that lie on the plane.
+        tilt: Angle between the normal and the camera's up direction [rad].
+    """
+
+    normal: Array
+    height: float
+    support: float
+    tilt: float
+
+
+def find_floor(points: Array, up: Array) -> Floor | None:
+    """Find the floor among points seen from the origin.
+
+    Every direction within `MAX_TILT` of `up` votes with a histogram of the points' heights along it; the best bin
+    with (almost) nothing below it is refined by least squares. There is no randomness.
+
+    Args:
+        points: Points [N, 3] relative to the camera, any length unit.
+        up: Unit up direction [3] of the camera.
+
+    Returns:
+        The floor relative to the camera, or None if no plane has enough support.
+    """
+    points = points[:: -(-len(points) // _MAX_POINTS) or 1]
+    reach = float(np.median(np.linalg.norm(points, axis=1))) if len(points) else 0.0
+    if reach <= 0:
+        return None
+    thickness = _RELATIVE_THICKNESS * reach
+    best_score, best = 0.0, None
+    for tilt, normal in _candidate_normals(up):
+        support, height = _lowest_peak(points @ normal, thickness, reach)
+        score = support * (1 - 0.5 * tilt / MAX_TILT)
+        if score > best_score:
+            best_score, best = score, (normal, height)
+    return None if best is None else _refine(points, up, *best, thickness, reach)
+
+
+def _candidate_normals(up: Array) -> list[tuple[float, Array]]:
+    """Tilt and direction of unit vectors spread evenly over the cone of `MAX_TILT` around `up`."""
+    side = np.cross(up, np.eye(3)[np.argmin(np.abs(up))])
+    side /= np.linalg.norm(side)
+    ahead = np.cross(up, side)
+    normals = [(0.0, up)]
+    for tilt in np.arange(_TILT_STEP, MAX_TILT, _TILT_STEP):
+        turns = np.arange(0, 2 * np.pi, _TILT_STEP / np.sin(tilt))
+        sideways = np.outer(np.cos(turns), side) + np.outer(np.sin(turns), ahead)
+        normals += [(float(tilt), normal) for normal in np.cos(tilt) * up + np.sin(tilt) * sideways]
+    return normals
+
+
+def _lowest_peak(heights: Array, thickness: float, reach: float) -> tuple[float, float]:
+    """Share of points in, and centre of, the fullest two bins below the camera with almost nothing below them."""
+    bins = int(_REACH * reach / thickness)
+    index = np.floor(heights / thickness).astype(np.int64) + bins
+    counts = np.bincount(np.clip(index, 0, 2 * bins - 1), minlength=2 * bins)[: bins - int(_MIN_DROP * bins / _REACH)]
+    below = np.concatenate(([0], np.cumsum(counts)))[:-1]
+    support = np.where(below[:-1] <= MAX_BELOW * len(heights), counts[:-1] + counts[1:], 0)
+    support[0] = 0  # the overflow bin holds everything beyond reach
+    peak = int(np.argmax(support))
+    return support[peak] / len(heights), (peak + 1 - bins) * thickness
+
+
+def _refine(points: Array, up: Array, normal: Array, height: float, thickness: float, reach: float) -> Floor | None:
+    """Least-squares plane through the points near a candidate, with the tests that make it a floor."""
+    tolerance = thickness
+    for _ in range(12):
+        distance = np.abs(points @ normal - height)
+        members = points[distance < tolerance]
+        if len(members) < max(3, MIN_SUPPORT * len(points)):
+            return None
+        noise = 1.4826 * np.median(distance[distance < tolerance])
+        tolerance = np.clip(3 * noise, thickness / 4, thickness)  # lets go of the feet of walls and furniture
+        centre = members.mean(axis=0)
+        spread, axes = np.linalg.eigh(np.cov((members - centre).T))
+        normal = axes[:, 0] * np.sign(axes[:, 0] @ up)
+        height = float(centre @ normal)
+    tilt = float(np.arccos(np.clip(normal @ up, -1, 1)))
+    below = np.mean(points @ normal < height - thickness)
+    narrow = np.sqrt(spread[1]) < _MIN_SPREAD * reach
+    if narrow or tilt > MAX_TILT or height > -_MIN_DROP * reach or below > MAX_BELOW:
+        return None
+    return Floor(normal, height, len(members) / len(points), tilt)

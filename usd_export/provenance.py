@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scene file says about its own origin.
+
+The record lives under the key `lyra` in the root layer's customLayerData and, because layer data is lost when a file
+is referenced, again in the customData of `/World`:
+
+* `provenance`: the nested plain values that the caller handed in, without clock times.
+* `frame`: metres per scene unit and where scale, vertical and floor came from.
+* `cameraHull`: viewpoints [M, 3] in world metres; inside their convex hull the picture can be trusted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Vt
+
+from usd_export.errors import UsdExportError
+from usd_export.frame import Frame
+
+KEY = "lyra"
+_PLY_PREFIX = "lyra:scene "
+
+
+@dataclass
+class SceneRecord:
+    """Origin of a scene.
+
+    Attributes:
+        provenance: Nested plain values.
+        frame: Frame that the scene was written with.
+        camera_hull: Trusted viewpoints [M, 3] in the cloud's own frame, or None.
+    """
+
+    frame: Frame
+    provenance: dict[str, Any] = field(default_factory=dict)
+    camera_hull: NDArray[np.floating] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The record as nested dictionaries, lists, strings and numbers."""
+        frame = self.frame
+        record: dict[str, Any] = {
+            "provenance": _plain(self.provenance),
+            "frame": {
+                "metresPerSceneUnit": frame.scale,
+                "scaleSource": _text(frame.scale_source),
+                "upSource": _text(frame.up_source),
+                "floorSource": _text(frame.floor_source),
+                "metric": frame.metric,
+            },
+        }
+        if self.camera_hull is not None:
+            record["cameraHull"] = frame.apply(np.asarray(self.camera_hull).reshape(-1, 3)).tolist()
+        return record
+
+    def to_usd(self) -> dict[str, Any]:
+        """The record as USD metadata can hold it."""
+        record = usd_dictionary({key: value for key, value in self.plain().items() if key != "cameraHull"})
+        if self.camera_hull is not None:
+            hull = self.frame.apply(np.asarray(self.camera_hull).reshape(-1, 3))
+            record["cameraHull"] = Vt.Vec3fArray.FromNumpy(hull.astype(np.float32))
+        return record
+
+    def to_ply_comment(self) -> str:
+        """The record as one ASCII line."""
+        return _PLY_PREFIX + json.dumps(self.plain(), sort_keys=True)
+
+
+def record_from_usd(data: Mapping[str, Any], matrix: NDArray[np.float64]) -> SceneRecord:
+    """Read what `SceneRecord.to_usd` wrote; `matrix` [4, 4] takes the cloud to the world. Tolerates absent parts."""
+    return _record(python_dictionary(data), matrix)
+
+
+def record_from_ply_comments(comments: tuple[str, ...]) -> SceneRecord | None:
+    """Read what `SceneRecord.to_ply_comment` wrote; None for a PLY that is not ours."""
+    for line in comments:
+        if line.startswith(_PLY_PREFIX):
+            try:
+                data = json.loads(line[len(_PLY_PREFIX) :])
+            except ValueError:
+                return None
+            return _record(data, np.eye(4)) if isinstance(data, dict) else None
+    return None
+
+
+def _record(data: Mapping[str, Any], matrix: NDArray[np.float64]) -> SceneRecord:
+    frame, provenance, hull = data.get("frame"), data.get("provenance"), data.get("cameraHull")
+    described = frame if isinstance(frame, dict) else {}
+
+    def source(key: str) -> str:
+        return str(described.get(key, "taken from the file"))
+
+    restored = Frame(
+        matrix, source("scaleSource"), source("upSource"), source("floorSource"), described.get("metric") is True
+    )
+    return SceneRecord(
+        frame=restored,
+        provenance=provenance if isinstance(provenance, dict) else {},
+        camera_hull=_local_points(hull, restored),
+    )
+
+
+def _local_points(points: object, frame: Frame) -> NDArray[np.float64] | None:
+    """World points from a file, mapped back to the cloud's frame; None unless they are finite [M, 3]."""
+    try:
+        world = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    if world.ndim != 2 or world.shape[1] != 3 or not np.isfinite(world).all():
+        return None
+    return (world - frame.matrix[:3, 3]) @ np.linalg.inv(frame.matrix[:3, :3]).T
+
+
+def usd_dictionary(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested plain values as USD metadata can hold them.
+
+    Raises:
+        UsdExportError: If a value is neither text, number, list nor dictionary.
+    """
+    return _usd_value(_plain(values))
+
+
+def python_dictionary(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """USD metadata as nested plain values."""
+    return _python_value(dict(metadata))
+
+
+def _text(value: str) -> str:
+    """Text that every reader accepts: no lone surrogates, no control characters."""
+    clean = value.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in clean)
+
+
+def _plain(value: Any) -> Any:
+    """Nested plain values; None is left out of dictionaries."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {_text(str(key)): _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool | int | float):
+        return value
+    raise UsdExportError(f"provenance holds a {type(value).__name__}; use only text, numbers, lists and dictionaries")
+
+
+def _usd_value(value: Any) -> Any:
+    """USD knows no lists of mixed or nested values: those become dictionaries with the index as key."""
+    if isinstance(value, dict):
+        return {key: _usd_value(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    kinds = {type(item) for item in value}
+    if kinds == {str}:
+        return Vt.StringArray(value)
+    if kinds == {bool}:
+        return Vt.BoolArray(value)
+    if kinds == {int}:
+        return Vt.Int64Array(value)
+    if kinds and kinds <= {int, float}:
+        return Vt.DoubleArray(value)
+    return {str(index): _usd_value(item) for index, item in enumerate(value)}
+
+
+def _python_value(value: Any) -> Any:
+    """Nested Python values of USD metadata."""
+    if isinstance(value, dict):
+        return {key: _python_value(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int | float):
+        return value
+    return np.asarray(value).tolist()
