@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pxr import Usd, UsdGeom, UsdPhysics, UsdShade, Vt
 
 from usd_export.provenance import KEY, usd_dictionary
@@ -38,11 +39,23 @@ def write_collider(stage: Usd.Stage, path: str, collider: ColliderMesh) -> UsdGe
     mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(vertices))
     mesh.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(triangles), 3, np.int32)))
     mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(triangles.ravel()))
+    mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(_vertex_normals(vertices, triangles)))
+    mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
     mesh.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(np.stack([vertices.min(axis=0), vertices.max(axis=0)])))
     UsdPhysics.CollisionAPI.Apply(mesh.GetPrim()).CreateCollisionEnabledAttr(True)
     UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr(UsdPhysics.Tokens.none)
     return mesh
+
+
+def _vertex_normals(vertices: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Area-weighted unit normals [V, 3]; up where a vertex has no area around it."""
+    a, b, c = (vertices[triangles[:, corner]].astype(np.float64) for corner in range(3))
+    faces = np.cross(b - a, c - a).repeat(3, axis=0)
+    sums = [np.bincount(triangles.ravel(), faces[:, axis], len(vertices)) for axis in range(3)]
+    normals = np.stack(sums, axis=1)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(lengths > 0, normals / np.where(lengths > 0, lengths, 1), [0, 0, 1]).astype(np.float32)
 
 
 def write_ground_material(stage: Usd.Stage, path: str) -> UsdShade.Material:

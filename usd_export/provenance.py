@@ -146,6 +146,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, str):
         return _text(value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return str(value)
     if isinstance(value, bool | int | float):
         return value
     raise UsdExportError(f"provenance holds a {type(value).__name__}; use only text, numbers, lists and dictionaries")

@@ -89,6 +89,10 @@ class MambaScan(nn.Module):
         self.conv1d = nn.Conv1d(channels, channels, config.conv_width, groups=channels)
         self.norm = RMSNorm(inner)
 
+    def forward(self, y: Tensor, gate: Tensor) -> Tensor:
+        """Gate and normalise what the scan of this direction gave, all `[B, L, E]`."""
+        return self.norm(y * gate)
+
 
 class BidirectionalMamba(nn.Module):
     """Two Mamba-2 scans, one per direction of the sequence, between shared projections; their outputs are added."""
@@ -117,9 +121,10 @@ class BidirectionalMamba(nn.Module):
         mixed, dt = (torch.stack((part, part.flip(1))) for part in (mixed, dt))
         mixed = functional.silu(self._convolved(mixed))
         x, b, c = mixed.flatten(0, 1).tensor_split((self.inner, self.inner + self.state_dim), dim=-1)
-        dt = functional.softplus(dt.float() + self._both("dt_bias").float()[:, None, None])
+        exact = torch.promote_types(dt.dtype, torch.float32)
+        dt = functional.softplus(dt.to(exact) + self._both("dt_bias").to(exact)[:, None, None])
         # A_log is exponentiated in its own precision: the released weights were trained that way.
-        rates, skips = -self._both("A_log").exp().float(), self._both("D").float()
+        rates, skips = -self._both("A_log").exp().to(exact), self._both("D").to(exact)
         batch = gate.shape[0]
         y = ssd_scan(
             x.unflatten(-1, (self.heads, -1)),
@@ -131,8 +136,7 @@ class BidirectionalMamba(nn.Module):
         )
         forward, backward = y.flatten(-2).unflatten(0, (2, batch))
         gate = functional.silu(gate)
-        first, second = self.mamba_scans
-        return first.norm(forward * gate), second.norm(backward.flip(1) * gate)
+        return self.mamba_scans[0](forward, gate), self.mamba_scans[1](backward.flip(1), gate)
 
     def _convolved(self, x: Tensor) -> Tensor:
         """Causal depthwise convolutions `[2, B, L, C]`."""

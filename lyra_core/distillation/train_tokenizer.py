@@ -129,7 +129,7 @@ def train_tokenizer(
     optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=(0.9, 0.99), eps=1e-10, fused=True)
 
     def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        return _loss(network, _batch(data, rng, settings), settings)
+        return reconstruction_loss(network, _batch(data, rng, settings), settings)
 
     result = train_leg(network, optimizer, loss, lambda: measure(Tokenizer(network), heldout), out, leg)
     _set_latent_statistics(network, data, np.random.default_rng([seed, 0]), settings)
@@ -204,9 +204,10 @@ def _batch(data: VideoShards, rng: np.random.Generator, settings: TokenizerTrain
     return data.draw(rng, max(1, settings.stills // (1 + frames // 8)), frames, settings.crop)
 
 
-def _loss(
+def reconstruction_loss(
     network: AutoencoderKLCosmos, video: Tensor, settings: TokenizerTraining
 ) -> tuple[Tensor, dict[str, float]]:
+    """Loss of `video` [B, 3, F, H, W] in [-1, 1], and the PSNR [dB] it stands for."""
     code = network.encode(video).latent_dist.mode()
     difference = network.decode(code).sample.float() - video
     squared = difference.square().mean()

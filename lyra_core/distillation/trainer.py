@@ -189,7 +189,7 @@ def train_leg(
         optimizer.step()
         ema.update(model)
         state.step += 1
-        for name, figure in {"loss": float(value), **figures}.items():
+        for name, figure in {"loss": float(value.detach()), **figures}.items():
             smooth[name] = smooth.get(name, figure) * 0.95 + figure * 0.05
         if elapsed > next_save:
             state.save()

@@ -52,7 +52,7 @@ def resize_crop(images: Tensor, height: int, width: int) -> Tensor:
     resized = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     cropped = resized[..., top : top + height, left : left + width]
-    return cropped.unflatten(0, images.shape[:-3]).movedim(-3, -1)
+    return cropped.reshape(*images.shape[:-3], 3, height, width).movedim(-3, -1)
 
 
 def _blurred(images: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ def compiled(function: Callable) -> Callable:
         return _compiler()(function)
 
 
-# these float rewrites leave comparisons with NaN and infinity alone
-_compiler = partial(numba.njit, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "arcp", "nsz"})
+# only float rewrites that keep checks for NaN and infinity intact, which reassociation does not
+_compiler = partial(numba.njit, nogil=True, error_model="numpy", fastmath={"contract", "arcp"})
 
 
 def spread(kernel: Callable[[int, int], None], count: int) -> None:

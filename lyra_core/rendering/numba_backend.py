@@ -70,7 +70,7 @@ class _Rasterize(torch.autograd.Function):
 
 def _visible(unscented: bool, arrays: list[np.ndarray], numbers: np.ndarray) -> tuple[np.ndarray, ...]:
     count = len(arrays[0])
-    index = np.empty(count, np.int32)
+    index = np.empty(count, np.int64)
     rows = np.empty((count, col.ROW), np.float32)
     bounds = np.empty((count, 4), np.int32)
     seen = projection_numba.project(unscented, *arrays, numbers, index, rows, bounds)

@@ -33,11 +33,15 @@ TRANSMITTANCE_MIN = 1e-4
 TILE = 16
 """Side of a tile [pixels]."""
 EPS2D = 0.3
-"""Variance [pixels^2] added to a footprint: in "ewa" a low-pass filter, in "ut" only a margin of the bounds."""
-UT_ALPHA, UT_BETA = 0.1, 2.0
-"""Spread of the sigma points and prior knowledge of the distribution (Wan and van der Merwe 2000), with kappa = 0."""
-IMAGE_MARGIN = 0.1
-"""Every sigma point must lie within the image, widened by this share of its size."""
+"""Variance [pixels^2] added to a footprint in "ewa": a low-pass filter."""
+UT_SPREAD = 0.1 * math.sqrt(3.0)
+"""Distance of the sigma points from the centre [standard deviations]: alpha sqrt(3 + kappa), alpha 0.1, kappa 0."""
+UT_MARGIN = 0.1
+"""All sigma points must lie within the image, widened by this share of its size on either side."""
+MAX_EXTENT = math.sqrt(-2.0 * math.log(ALPHA_MIN))
+"""Standard deviations at which an opaque Gaussian falls to ALPHA_MIN."""
+EVERYTHING = 1e9
+"""Half the size of a box that holds any image [pixels]."""
 SCALE_MIN = 1e-8
 """Smaller scales act as this one in "ut" [scene units]."""
 
@@ -126,14 +130,17 @@ def project_ewa(gaussians: Gaussians, view: View) -> Footprints:
 
 
 def project_unscented(gaussians: Gaussians, view: View) -> Footprints:
-    """3D Gaussian unscented transform: bounds from sigma points, the response from the pixel's own ray.
+    """3D Gaussian unscented transform with the response taken in 3D along each pixel's own ray.
 
     With A = S^-1 R^T, the map from the camera's frame to the one where the Gaussian is the unit ball, the ray direction
     of a pixel is A d = h0 + dx hx + dy hy for h0 = A mu / z, hx = A e_x / fx, hy = A e_y / fy. The largest response on
     a ray lies where it passes closest to the centre, at the squared distance |A mu|^2 sin^2 of the angle between A d
     and h0. Splitting hx and hy into parts along h0 (the tilts) and across it (hx', hy') gives the common form with
-    num = z^2 |dx hx' + dy hy'|^2 and nearness = 1 / |A mu|^2.
-    Wu et al., "3DGUT" (arXiv 2412.12507), sections 3.2 and 3.3. Nothing is dilated, so slivers stay thin.
+    num = z^2 |dx hx' + dy hy'|^2 and nearness = 1 / |A mu|^2. Nothing is dilated, so slivers stay thin.
+
+    The sigma points decide which Gaussians are drawn, their centres in which order, as in gsplat. Its bounds, estimated
+    from the same points, only choose whole tiles; here the pixels are bounded exactly, by the outline of the ellipsoid.
+    Wu et al., "3DGUT" (arXiv 2412.12507), sections 3.2 and 3.3.
     """
     fx, fy, cx, cy = view.intrinsics.unbind(-1)
     x, y, z, turn = _in_camera(gaussians, view)
@@ -147,46 +154,54 @@ def project_unscented(gaussians: Gaussians, view: View) -> Footprints:
     along = (hx * hy).sum(-1) / length
     across = (hy - (along / length)[:, None] * hx).norm(dim=-1)
     center = torch.stack((fx * x / z + cx, fy * y / z + cy), dim=-1)
+    factor = z[:, None] * torch.stack((length, along, across), dim=-1)
+    nearness = 1.0 / (z.square() * norm)
+    middle, radii = _outline(factor, tilt, nearness, _extent(gaussians.opacities))
     return Footprints(
         center=center,
-        factor=z[:, None] * torch.stack((length, along, across), dim=-1),
+        factor=factor,
         tilt=tilt,
-        nearness=1.0 / (z.square() * norm),
+        nearness=nearness,
         depth=z,
-        bounds=_unscented_bounds(gaussians, view),
+        bounds=_bounds(center + middle, radii, _sigma_points_inside(gaussians, view), view),
     )
 
 
 @torch.no_grad()
-def _unscented_bounds(gaussians: Gaussians, view: View) -> Tensor:
-    """Bounds `[M, 4]` from the mean and covariance of seven projected sigma points.
+def _outline(factor: Tensor, tilt: Tensor, nearness: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
+    """Middle and half size `[M, 2]` of the box around an outline, relative to the projected centre [pixels].
 
-    The points are the centre and mu +- sqrt(3 + lambda) s_k R_k with lambda = 3 (UT_ALPHA^2 - 1). Sums are taken
-    relative to the projected centre, which spares the cancellation of the large weights of opposite sign. As in gsplat
-    a Gaussian is dropped unless all seven lie before the camera and in the widened image.
+    The outline, at `extent` standard deviations, is the conic w num = ell^2 with w = 1 / extent^2 - nearness. It is an
+    ellipse unless the camera is within the ellipsoid or the ellipsoid reaches beside it; then the box is everything.
     """
+    q, s, t = factor.unbind(-1)
+    w = extent.square().reciprocal() - nearness
+    xx, xy, yy = (s * s + t * t) / (q * t).square() / w, -s / (q * t * t) / w, 1.0 / (t * t) / w
+    middle = torch.stack((xx * tilt[:, 0] + xy * tilt[:, 1], xy * tilt[:, 0] + yy * tilt[:, 1]), dim=-1)
+    left = 1.0 - (middle * tilt).sum(-1, keepdim=True)
+    radii = ((torch.stack((xx, yy), dim=-1) + middle.square() / left) / left).sqrt()
+    ellipse = (w > 0)[:, None] & (left > 0)
+    return torch.where(ellipse, middle / left, 0.0), torch.where(ellipse, radii, EVERYTHING)
+
+
+@torch.no_grad()
+def _sigma_points_inside(gaussians: Gaussians, view: View) -> Tensor:
+    """Whether the centre and the points at +- UT_SPREAD on each axis lie before the camera and near the image `[M]`."""
     fx, fy, cx, cy = view.intrinsics.unbind(-1)
     x, y, z, turn = _in_camera(gaussians, view)
-    steps = math.sqrt(3.0) * UT_ALPHA * turn * gaussians.scales[:, None]
+    steps = UT_SPREAD * turn * gaussians.scales[:, None]
     offsets = torch.cat((torch.zeros_like(steps[..., :1]), steps, -steps), dim=-1)
     x, y, z = (torch.stack((x, y, z), dim=-1)[:, :, None] + offsets).unbind(1)
-    pixels = torch.stack((fx * x / z + cx, fy * y / z + cy), dim=-1)
-    size = pixels.new_tensor((view.width, view.height))
-    inside = (pixels >= -IMAGE_MARGIN * size) & (pixels < (1 + IMAGE_MARGIN) * size)
-    valid = (z > 0).all(-1) & inside.flatten(1).all(-1)
-    around = pixels[:, 1:] - pixels[:, :1]
-    weight = 0.5 / (3.0 * UT_ALPHA**2)
-    shift = weight * around.sum(1)
-    variance = weight * around.square().sum(1) + (UT_BETA - UT_ALPHA**2) * shift.square() + EPS2D
-    radii = (_extent(gaussians.opacities)[:, None] * variance.sqrt()).ceil()
-    return _bounds(pixels[:, 0] + shift, radii, valid, view)
+    u, v = (fx * x / z + cx) / view.width, (fy * y / z + cy) / view.height
+    inside = (u >= -UT_MARGIN) & (u < 1 + UT_MARGIN) & (v >= -UT_MARGIN) & (v < 1 + UT_MARGIN)
+    return ((z > 0) & inside).all(-1)
 
 
 def _candidates(gaussians: Gaussians, colors: Tensor, view: View) -> Tensor:
     """Indices of finite, visible Gaussians between near and far that are not surely beside the window.
 
-    To first order the deviation along an image axis is at most f / z sqrt(1 + tan^2) sigma_max. Twice that is allowed,
-    because sigma points see a little more than the first order.
+    The outline of a ball of radius r reaches at most f r sqrt(1 + tan^2) / (z - r) from its centre along an image axis,
+    so twice the first-order estimate is enough up to r = z / 2. Larger balls are kept.
     """
     fx, fy, cx, cy = view.intrinsics.unbind(-1)
     x, y, z = (gaussians.means @ view.w2c[:3, :3].T + view.w2c[:3, 3]).unbind(-1)
@@ -194,14 +209,13 @@ def _candidates(gaussians: Gaussians, colors: Tensor, view: View) -> Tensor:
     for part in (gaussians.means, gaussians.scales, gaussians.quats, gaussians.opacities[:, None], colors):
         ok &= part.isfinite().all(-1)
     u, v = x / z, y / z
-    reach = 2.0 * _extent(gaussians.opacities)
-    sigma = gaussians.scales.amax(-1) / z
-    rx = reach * (fx * sigma * (1 + u * u).sqrt() + 1.0) + 1.0
-    ry = reach * (fy * sigma * (1 + v * v).sqrt() + 1.0) + 1.0
+    ratio = MAX_EXTENT * gaussians.scales.amax(-1) / z
+    rx = 2.0 * fx * ratio * (1 + u * u).sqrt() + MAX_EXTENT
+    ry = 2.0 * fy * ratio * (1 + v * v).sqrt() + MAX_EXTENT
     left, top, width, height = view.window
-    ok &= (fx * u + cx + rx > left) & (fx * u + cx - rx < left + width)
-    ok &= (fy * v + cy + ry > top) & (fy * v + cy - ry < top + height)
-    return ok.nonzero()[:, 0]
+    near = (fx * u + cx + rx > left) & (fx * u + cx - rx < left + width)
+    near &= (fy * v + cy + ry > top) & (fy * v + cy - ry < top + height)
+    return (ok & (near | (ratio > 0.5))).nonzero()[:, 0]
 
 
 def _in_camera(gaussians: Gaussians, view: View) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -217,7 +231,7 @@ def _clamped_slope(slope: Tensor, focal: Tensor, center: Tensor, size: int) -> T
 
 
 def _extent(opacities: Tensor) -> Tensor:
-    """Standard deviations at which the alpha falls to ALPHA_MIN (Radl et al., "StopThePop", 2024, section B.2)."""
+    """Standard deviations at which the alpha falls to ALPHA_MIN (arXiv 2402.00525, section B.2)."""
     return (2.0 * (opacities / ALPHA_MIN).log()).clamp_min(0.0).sqrt()
 
 

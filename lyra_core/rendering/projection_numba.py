@@ -15,11 +15,7 @@ import numpy as np
 
 from . import columns as col
 from .jit import compiled
-from .projection import ALPHA_MIN, EPS2D, IMAGE_MARGIN, SCALE_MIN, UT_ALPHA, UT_BETA
-
-SPREAD = UT_ALPHA * math.sqrt(3.0)
-WEIGHT = 0.5 / SPREAD**2
-REACH = 2.0 * math.sqrt(-2.0 * math.log(ALPHA_MIN))
+from .projection import ALPHA_MIN, EPS2D, EVERYTHING, MAX_EXTENT, SCALE_MIN, UT_MARGIN, UT_SPREAD
 
 
 @compiled
@@ -45,12 +41,9 @@ def project(unscented, means, scales, quats, opacities, colors, view, index, row
         row[col.Y] = view[col.FY] * y / z + view[col.CY]
         row[col.OPACITY] = opacity
         row[col.CUTOFF] = -0.5 * extent * extent
-        row[col.COLOR], row[col.COLOR + 1], row[col.COLOR + 2], row[col.DEPTH] = (
-            colors[i, 0],
-            colors[i, 1],
-            colors[i, 2],
-            z,
-        )
+        row[col.DEPTH] = z
+        for k in range(3):
+            row[col.COLOR + k] = colors[i, k]
         if unscented:
             seen = _unscented(x, y, z, extent, scales[i], turn, view, row, bounds[count])
         else:
@@ -73,19 +66,16 @@ def _to_camera(means, i, view):
 
 @compiled
 def _may_touch(x, y, z, scales, view):
-    """Whether the Gaussian may reach the window; False for certain misses and for values that are not finite.
-
-    To first order the deviation along an image axis is at most f / z sqrt(1 + tan^2) sigma_max. Twice that is allowed,
-    because sigma points see a little more than the first order.
-    """
-    sigma = max(scales[0], scales[1], scales[2]) / z
+    """Whether the Gaussian may reach the window, see `projection._candidates`; False for values that are not finite."""
+    ratio = MAX_EXTENT * max(scales[0], scales[1], scales[2]) / z
     u, v = x / z, y / z
-    if not math.isfinite(sigma + u + v + scales[0] + scales[1] + scales[2]):
+    if not math.isfinite(ratio + u + v + scales[0] + scales[1] + scales[2]):
         return False
-    rx = REACH * (view[col.FX] * sigma * math.sqrt(1.0 + u * u) + 1.0) + 1.0
-    ry = REACH * (view[col.FY] * sigma * math.sqrt(1.0 + v * v) + 1.0) + 1.0
+    rx = 2.0 * view[col.FX] * ratio * math.sqrt(1.0 + u * u) + MAX_EXTENT
+    ry = 2.0 * view[col.FY] * ratio * math.sqrt(1.0 + v * v) + MAX_EXTENT
     px, py = view[col.FX] * u + view[col.CX], view[col.FY] * v + view[col.CY]
-    return px + rx > view[col.X0] and px - rx < view[col.X1] and py + ry > view[col.Y0] and py - ry < view[col.Y1]
+    near = px + rx > view[col.X0] and px - rx < view[col.X1] and py + ry > view[col.Y0] and py - ry < view[col.Y1]
+    return near or ratio > 0.5
 
 
 @compiled
@@ -177,43 +167,55 @@ def _ray_products(x, y, z, scales, turn, view):
 
 @compiled
 def _unscented(x, y, z, extent, scales, turn, view, row, bounds):
+    if not _sigma_points_inside(x, y, z, scales, turn, view):
+        return False
     n, p, r, xx, xy, yy = _ray_products(x, y, z, scales, turn, view)
     row[col.Q] = z * math.sqrt(xx)
     row[col.S] = z * xy / math.sqrt(xx)
     row[col.T] = z * math.sqrt(max(yy - xy * xy / xx, 0.0))
-    row[col.TILT_X], row[col.TILT_Y], row[col.NEARNESS] = p, r, 1.0 / (z * z * n)
-    return _unscented_bounds(x, y, z, extent, scales, turn, view, bounds)
+    nearness = 1.0 / (z * z * n)
+    row[col.TILT_X], row[col.TILT_Y], row[col.NEARNESS] = p, r, nearness
+    dx, dy, rx, ry = _outline(z * z * xx, z * z * xy, z * z * yy, p, r, 1.0 / (extent * extent) - nearness)
+    return _set_bounds(
+        view[col.FX] * x / z + view[col.CX] + dx, view[col.FY] * y / z + view[col.CY] + dy, rx, ry, view, bounds
+    )
 
 
 @compiled
-def _unscented_bounds(x, y, z, extent, scales, turn, view, bounds):
-    px, py = view[col.FX] * x / z + view[col.CX], view[col.FY] * y / z + view[col.CY]
-    if not _inside(px, py, view):
+def _outline(a, b, c, p, r, w):
+    """Middle and half size of the box around an outline, see `projection._outline`; a, b, c make up num."""
+    det = (a * c - b * b) * w
+    mx, my = (c * p - b * r) / det, (a * r - b * p) / det
+    left = 1.0 - mx * p - my * r
+    if not (w > 0.0 and left > 0.0):
+        return 0.0, 0.0, EVERYTHING, EVERYTHING
+    rx, ry = math.sqrt((c / det + mx * mx / left) / left), math.sqrt((a / det + my * my / left) / left)
+    return mx / left, my / left, rx, ry
+
+
+@compiled
+def _sigma_points_inside(x, y, z, scales, turn, view):
+    if not _near_image(x, y, z, view):
         return False
-    dx = dy = a = b = 0.0
-    for k in range(6):
-        step = SPREAD * scales[k % 3] * (1.0 if k < 3 else -1.0)
-        sz = z + step * turn[2, k % 3]
-        if not sz > 0.0:
+    for k in range(3):
+        dx, dy, dz = (
+            UT_SPREAD * scales[k] * turn[0, k],
+            UT_SPREAD * scales[k] * turn[1, k],
+            UT_SPREAD * scales[k] * turn[2, k],
+        )
+        if not (_near_image(x + dx, y + dy, z + dz, view) and _near_image(x - dx, y - dy, z - dz, view)):
             return False
-        ex = view[col.FX] * (x + step * turn[0, k % 3]) / sz + view[col.CX] - px
-        ey = view[col.FY] * (y + step * turn[1, k % 3]) / sz + view[col.CY] - py
-        if not _inside(px + ex, py + ey, view):
-            return False
-        dx += WEIGHT * ex
-        dy += WEIGHT * ey
-        a += WEIGHT * ex * ex
-        b += WEIGHT * ey * ey
-    excess = UT_BETA - UT_ALPHA * UT_ALPHA
-    rx = math.ceil(extent * math.sqrt(a + excess * dx * dx + EPS2D))
-    ry = math.ceil(extent * math.sqrt(b + excess * dy * dy + EPS2D))
-    return _set_bounds(px + dx, py + dy, rx, ry, view, bounds)
+    return True
 
 
 @compiled
-def _inside(px, py, view):
-    mx, my = IMAGE_MARGIN * view[col.WIDTH], IMAGE_MARGIN * view[col.HEIGHT]
-    return -mx <= px < view[col.WIDTH] + mx and -my <= py < view[col.HEIGHT] + my
+def _near_image(x, y, z, view):
+    """Whether a point lies before the camera and projects into the widened image."""
+    u, v = (
+        (view[col.FX] * x / z + view[col.CX]) / view[col.WIDTH],
+        (view[col.FY] * y / z + view[col.CY]) / view[col.HEIGHT],
+    )
+    return z > 0.0 and -UT_MARGIN <= u < 1.0 + UT_MARGIN and -UT_MARGIN <= v < 1.0 + UT_MARGIN
 
 
 @compiled

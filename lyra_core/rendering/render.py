@@ -54,6 +54,7 @@ def render(
         far: farthest z-depth of a Gaussian's centre [scene units].
         backend: "numba" (compiled, CPU), "torch" (any device, slow, the reference) or "gsplat" (CUDA). "auto" takes
             gsplat for CUDA tensors if it works, else torch; numba for CPU tensors. The choice is logged.
+            numba and gsplat compute in float32; torch keeps float64.
         crop: x begin, y begin, width, height [pixels]: draw only this window. Exactly the same pixels as in the whole
             picture, at a fraction of the cost.
 
@@ -64,6 +65,7 @@ def render(
         raise LyraError(f'The projection must be "ewa" or "ut"; got {projection!r}.')
     window = _window(cameras, crop)
     rasterize = _rasterizer(backend, gaussians.means)
+    gaussians = gaussians.to(torch.promote_types(gaussians.means.dtype, torch.float32))
     flat = cameras.reshape(-1).to(gaussians.means)
     w2c, centers = flat.w2c, flat.c2w[:, :3, 3]
     images = []

@@ -87,9 +87,8 @@ def make_world(seed: int, theme: str | None = None, request: Request | None = No
     Raises:
         LyraError: the theme does not exist.
     """
-    rng = Random(seed)
-    chosen = rng.choice(THEMES)
-    name = theme or chosen
+    name = theme or Random(seed).choice(THEMES)
+    rng = Random(f"{seed}/{name}")
     if name not in THEMES:
         raise LyraError(f"Unknown theme {name!r}; choose one of: {', '.join(THEMES)}.")
     stage, lighting, words = _lay(rng, name, request or Request())

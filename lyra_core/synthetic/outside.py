@@ -9,7 +9,7 @@ from random import Random
 from .lighting import Lighting
 from .moods import outdoor_light
 from .objects import CATALOG
-from .palette import paint, pattern
+from .palette import COLORS, mixed, paint, pattern, scaled
 from .primitives import Material, Texture, box, cylinder, ellipsoid
 from .request import Item, Request
 from .space import Space
@@ -17,6 +17,7 @@ from .stage import Stage, View
 from .themes import STREET_THINGS, YARD_THINGS
 
 _GRASS = ((0.13, 0.29, 0.06), (0.26, 0.42, 0.11))
+_FAR_GLASS = (0.2, 0.27, 0.35)
 _HILLS = ((0.16, 0.3, 0.12), (0.22, 0.36, 0.16))
 
 
@@ -111,7 +112,7 @@ def lay_street(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
     if not request.sparse:
         _parked(stage, half_road, asked)
     pool = [n for n in STREET_THINGS if n not in asked]
-    for name in ["street lamp", "tree", *_varied(rng, pool, rng.randint(4, 6))]:
+    for name in ["street lamp", "tree", "tree", "tree", *_varied(rng, pool, rng.randint(4, 6))]:
         if name not in asked:
             _kerbside(stage, Item(name), half_road, 20)
     light, mood = outdoor_light(rng, request.mood, road.color, tuple(stage.glows[:3]), view.yaw)
@@ -155,6 +156,26 @@ def _buildings(stage: Stage, half_road: float) -> None:
             y += 2 * half + rng.uniform(0.3, 1.2)
             if wanted:
                 stage.deliver(kind)
+        _far_row(stage, sign, half_road, y)
+    end = rng.uniform(42, 45)
+    _far_building(stage, rng.uniform(-3, 3), end, rng.uniform(9, 13), rng.uniform(7, 10))
+
+
+def _far_row(stage: Stage, side: int, half_road: float, first: float) -> None:
+    """Simple blocks that carry the street on towards the horizon."""
+    y = max(first + 0.5, 14.0)
+    while y < 34:
+        length = stage.rng.uniform(6, 10)
+        _far_building(stage, side * (half_road + 5.2), y + length / 2, 5.0, stage.rng.uniform(5, 9), length)
+        y += length + stage.rng.uniform(0.2, 1.5)
+
+
+def _far_building(stage: Stage, x: float, y: float, width: float, height: float, length: float = 4.0) -> None:
+    rng = stage.rng
+    color = mixed(COLORS[rng.choice(["cream", "grey", "red", "orange", "white", "brown", "teal"])], (0.6, 0.57, 0.53), 0.45)
+    wall = pattern(color, _FAR_GLASS, Texture.FACADE, rng.uniform(2.2, 2.7), gloss=0.0)
+    roof = paint(scaled(color, 0.55), 0.0)
+    stage.structure("shop", box(x, y, 0, width, length, height, wall), box(x, y, height, width + 0.4, length + 0.4, 0.3, roof))
 
 
 def _parked(stage: Stage, half_road: float, asked: set[str]) -> None:
@@ -222,5 +243,10 @@ def _scatter(stage: Stage, item: Item, tries: int, *, near: float, far: float, g
 
 
 def _varied(rng: Random, pool: list[str], count: int) -> list[str]:
-    return [rng.choice(pool) for _ in range(count)]
+    """Names from the pool; only greenery comes more than once."""
+    names: list[str] = []
+    for name in rng.choices(pool, k=3 * count):
+        if len(names) < count and (name not in names or name in ("tree", "bush", "flower bed")):
+            names.append(name)
+    return names
 

@@ -52,6 +52,7 @@ class Texture(IntEnum):
     WEAVE = 18
     ROOF = 19
     HAZARD = 20
+    FACADE = 21
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Room:
     behind: float
     wall_color: str
     floor: str
+    aisle: bool
 
     @property
     def middle(self) -> float:
@@ -64,8 +65,9 @@ def lay_room(rng: Random, name: str, request: Request) -> tuple[Stage, Lighting,
 def _measure(rng: Random, name: str, theme: RoomTheme, request: Request) -> tuple[Room, View]:
     factor = request.size
     width, depth = rng.uniform(*theme.width) * factor, rng.uniform(*theme.depth) * factor
-    if request.aisle:
-        width, depth = rng.uniform(5.6, 6.2), rng.uniform(9.5, 11.0)
+    aisle = request.aisle or (name == "warehouse" and not request.items and rng.random() < 0.45)
+    if aisle:
+        width, depth = rng.uniform(5.8, 6.4), rng.uniform(8.6, 10.0)
     height = rng.uniform(*theme.height)
     focus = 0.42 * depth if name == "corridor" else 0.85 * depth if depth < 7 else 0.7 * depth
     room = Room(
@@ -75,8 +77,9 @@ def _measure(rng: Random, name: str, theme: RoomTheme, request: Request) -> tupl
         behind=0.6 + 0.3 * focus,
         wall_color=request.wall_color or rng.choice(theme.wall_colors),
         floor=request.floor or rng.choice(theme.floors),
+        aisle=aisle,
     )
-    straight = name == "corridor" or request.aisle
+    straight = name == "corridor" or aisle
     yaw = rng.uniform(-0.05, 0.05) if straight else rng.uniform(-0.2, 0.2)
     x = rng.uniform(-0.03, 0.03) * width if straight else math.sin(yaw) * depth * 0.45
     room_left = max(0.0, width / 2 - 0.3 * focus - 0.5)
@@ -155,11 +158,12 @@ class _Furnisher:
         self.stage, self.theme, self.room, self.name = stage, theme, room, name
         self.rng = stage.rng
         self.asked = {item.name for item in stage.request.items}
+        self.aisle = room.aisle
 
     def furnish(self) -> None:
         """Fill the room."""
         self._lights()
-        if self.stage.request.aisle:
+        if self.aisle:
             self._aisle()
         self._hero()
         for item in self.stage.wishes(set(AGAINST_WALL)):
@@ -221,8 +225,8 @@ class _Furnisher:
         """Storage along both sides, as far as the eye reaches."""
         color = next((i.color(0) for i in self.stage.request.items if i.name == "rack"), None)
         for side in ("left", "right"):
-            y = 2.6
-            for _ in range(3):
+            y = 3.0
+            for _ in range(2):
                 prop = self.stage.make("rack", color)
                 low, high = prop.bounds()
                 half = (high[0] - low[0]) / 2
@@ -232,9 +236,9 @@ class _Furnisher:
                 y += 2 * half + 0.12
 
     def _hero(self) -> None:
-        wanted = [i for i in self.stage.wishes(set(self.theme.hero)) if not (self.stage.request.aisle and i.name == "rack")]
+        wanted = [i for i in self.stage.wishes(set(self.theme.hero)) if not (self.aisle and i.name == "rack")]
         item = wanted[0] if wanted else Item(self.rng.choice(self.theme.hero))
-        if self.stage.request.aisle and not wanted:
+        if self.aisle and not wanted:
             item = Item("roller door")
         if self.stage.request.items and not wanted and item.name in self.asked:
             return
@@ -259,7 +263,7 @@ class _Furnisher:
         for name in fixtures[:2]:
             self._on_wall(name, None, 12)
         for name in self._extras(theme.wall, rng.randint(*theme.wall_count), sparse):
-            self._along_wall(name, None, 14)
+            self._along_wall(name, None, 24)
         for name in self._extras(theme.middle, rng.randint(*theme.middle_count), sparse):
             self._in_middle(name, None, 20)
         for name in fixtures[2:]:
@@ -268,8 +272,8 @@ class _Furnisher:
 
     def _extras(self, pool: tuple[str, ...], count: int, sparse: bool) -> list[str]:
         names = self.rng.choices(pool, k=count)
-        free = self.stage.request.aisle and {"rack", "shelving"} or set()
-        return [] if sparse else [n for n in names if n not in self.asked and n not in free]
+        stored = {"rack", "shelving"} if self.aisle else set()
+        return [] if sparse else [n for n in names if n not in self.asked and n not in stored]
 
     # ---- places
 
@@ -292,13 +296,13 @@ class _Furnisher:
         if side == "back":
             limit = self.room.width / 2 - half
             return self.rng.uniform(-limit, limit) if limit > 0 else 0.0
-        first = (self.room.width / 2 - (high[1] - low[1])) / _VIEW
+        first = max(1.0, (self.room.width / 2 - (high[1] - low[1])) / _VIEW - 0.5 * half)
         last = self.room.depth - half
         return self.rng.uniform(first, last) if last > first else last
 
     def _sees(self, x: float, y: float) -> bool:
         depth, tangent = self.stage.view.bearing(x, y)
-        return depth > 0.8 and abs(tangent) < _VIEW
+        return depth > 0.8 and abs(tangent) < _VIEW + 0.1
 
     def _along_wall(self, name: str, color: str | None, tries: int) -> bool:
         prop = self.stage.make(name, color)
@@ -344,8 +348,11 @@ class _Furnisher:
         return self._middle_prop(self.stage.make(name, color), tries)
 
     def _middle_prop(self, prop: Prop, tries: int) -> bool:
+        low, high = prop.bounds()
+        nearest = self.stage.view.floor_edge() + min(0.6, (high[1] - low[1]) / 2)
+        farthest = max(nearest + 0.3, 0.92 * self.room.depth)
         for _ in range(tries):
-            depth = self.rng.uniform(0.36, 0.9) * self.room.depth
+            depth = self.rng.uniform(nearest, farthest)
             tangent = self.rng.uniform(-0.3, 0.3) if prop.name == "table" else self.rng.uniform(-0.5, 0.5)
             view = self.stage.view
             x = view.eye[0] - math.sin(view.yaw) * depth + math.cos(view.yaw) * tangent * depth

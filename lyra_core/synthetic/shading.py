@@ -152,10 +152,11 @@ class Shader:
                 self._color[solid],
                 self._accent[solid],
                 seed[chosen],
+                scale[chosen],
             )
             base[chosen] = albedo(kind, surface)
             if kind is Texture.FOLIAGE:
-                normal[chosen] = _ruffled(hits.normal[chosen], hits.local[chosen], surface.width)
+                normal[chosen] = _ruffled(hits.normal[chosen], surface)
         return base, normal
 
     def _openness(self, hits: Hits) -> Tensor:
@@ -173,11 +174,11 @@ def tone_mapped(linear: Tensor) -> Tensor:
     return (x * (1 + x / 9) / (1 + 0.35 * x)).clamp(0, 1).sqrt()
 
 
-def _ruffled(normal: Tensor, position: Tensor, width: Tensor) -> Tensor:
+def _ruffled(normal: Tensor, surface: Surface) -> Tensor:
     """Normals shaken by noise, so that a few spheres read as leaves."""
-    x, y, z = (position * 9).unbind(-1)
+    x, y, z = (surface.position / surface.scale[:, None] * 4.2).unbind(-1)
     shake = torch.stack([sine_noise(y, z, x, 2), sine_noise(z, x + 4, y, 2), sine_noise(x, y - 7, z, 2)], -1)
-    strength = 0.75 * (1.2 - width).clamp(0, 1)
+    strength = 0.75 * (1.2 - 2 * surface.width).clamp(0, 1)
     return torch.nn.functional.normalize(normal + strength[:, None] * shake, dim=-1)
 
 

@@ -42,6 +42,10 @@ class View:
         right = math.cos(self.yaw) * dx + math.sin(self.yaw) * dy
         return depth, right / depth if depth > 1e-6 else math.inf
 
+    def floor_edge(self) -> float:
+        """Depth [m] from which on the floor is in the picture (16:9 at 70 degrees: 21.5 degrees below the axis)."""
+        return self.eye[2] / math.tan(0.375 - self.pitch)
+
     def keep_out(self, side: float = 0.45) -> Block:
         """The block of air the camera and its short paths need."""
         fd = self.focus_distance
@@ -53,7 +57,7 @@ class View:
             across,
             (ahead + behind) / 2,
             self.yaw,
-            self.eye[2] - 0.62,
+            self.eye[2] - 0.8,
             self.eye[2] + 0.2 * fd + side,
         )
 

@@ -25,6 +25,7 @@ class Surface:
         position: metric coordinates [N, 3] in the solid's own axes.
         color, accent: the material's two albedos [N, 3].
         seed: one number per solid [N], for variation between equal solids.
+        scale: texture period [N] [m].
     """
 
     u: Tensor
@@ -34,6 +35,7 @@ class Surface:
     color: Tensor
     accent: Tensor
     seed: Tensor
+    scale: Tensor
 
 
 def sine_noise(x: Tensor, y: Tensor, z: Tensor, octaves: int = 3) -> Tensor:
@@ -82,6 +84,12 @@ def _mix(s: Surface, weight: Tensor, shade: Tensor | float = 1.0) -> Tensor:
 def _noise(s: Surface, frequency: float, octaves: int = 3) -> Tensor:
     x, y, z = (s.position * frequency + 7.3 * s.seed[:, None]).unbind(-1)
     return sine_noise(x, y, z, octaves)
+
+
+def _spread(s: Surface, frequency: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Position in texture periods times `frequency`, shifted per solid."""
+    x, y, z = (s.position / s.scale[:, None] * frequency + 7.3 * s.seed[:, None]).unbind(-1)
+    return x, y, z
 
 
 def _lines(s: Surface, duty: float, *, across: float = 1.0, along: float = 1.0) -> Tensor:
@@ -170,8 +178,8 @@ def grass(s: Surface) -> Tensor:
 
 
 def foliage(s: Surface) -> Tensor:
-    clumps = _noise(s, 5.0, 2)
-    leaves = _noise(s, 19.0, 2) * _visible(s.width, 0.5)
+    clumps = sine_noise(*_spread(s, 2.2), 2)
+    leaves = sine_noise(*_spread(s, 8.0), 2) * _visible(s.width, 0.3)
     return _mix(s, 0.5 + 0.35 * clumps - 0.3 * leaves, 1 + 0.2 * leaves)
 
 
@@ -180,8 +188,8 @@ def asphalt(s: Surface) -> Tensor:
     zero = torch.zeros_like(x)
     grain = sine_noise(x * 23, y * 23, zero, 2) * _visible(s.width, 0.12)
     stains = sine_noise(x * 0.6, y * 0.35 + s.seed, zero, 3)
-    cracks = (1 - sine_noise(x * 0.7 + 2, y * 0.7, zero + 1, 3).abs() * 30).clamp_min(0) * _visible(s.width, 0.15)
-    return _mix(s, 0.45 + 0.4 * stains, 1 + 0.1 * grain - 0.25 * cracks)
+    tracks = torch.sin(x * 3.4) ** 8 * 0.25
+    return _mix(s, 0.5 + 0.35 * stains - tracks, 1 + 0.12 * grain)
 
 
 def corrugated(s: Surface) -> Tensor:
@@ -249,6 +257,16 @@ def hazard(s: Surface) -> Tensor:
     return _mix(s, _pulse((s.u + s.v) / 2, 0.5, s.width / 2))
 
 
+def facade(s: Surface) -> Tensor:
+    """Rows of windows for buildings that are far away; a few are lit."""
+    pane = _pulse(s.u - 0.27, 0.46, s.width) * _pulse(s.v - 0.3, 0.5, s.width)
+    sill = _pulse(s.u - 0.22, 0.56, s.width) * _pulse(s.v - 0.24, 0.05, s.width)
+    on = (_hash(torch.floor(s.u), torch.floor(s.v) + s.seed) > 0.85).float()[:, None]
+    glass = torch.lerp(s.accent, s.accent.new_tensor((0.95, 0.78, 0.45)), on)
+    color = torch.lerp(s.color, glass, pane[:, None])
+    return torch.lerp(color, torch.full_like(color, 0.75), sill[:, None])
+
+
 _PATTERNS: dict[Texture, Callable[[Surface], Tensor]] = {
     Texture.PLAIN: plain,
     Texture.CHECKER: checker,
@@ -271,6 +289,7 @@ _PATTERNS: dict[Texture, Callable[[Surface], Tensor]] = {
     Texture.WEAVE: weave,
     Texture.ROOF: roof,
     Texture.HAZARD: hazard,
+    Texture.FACADE: facade,
 }
 
 

@@ -3,8 +3,10 @@
 
 A quantised tensor `name` of shape [R, ...] is stored as int8 `name` and float32 `name:scale` [R], value = int8 * scale
 of its row (row = output channel of every torch layer); the error of a weight is at most half a scale, i.e. 1/254 of
-the row's largest magnitude. Vectors and small tensors are cheap and sensitive, so they stay float32. All metadata is
-one JSON string, because safetensors does not order its metadata entries: equal content is equal bytes.
+the row's largest magnitude. A layer that is an identity plus something small would spend its levels on the identity:
+there the two largest weights of each row are kept in float32 (`name:peak` [R, 2], `name:peak_index` [R, 2]) and the scale
+is that of the rest. Vectors and small tensors are cheap and sensitive, so they stay float32. All metadata is one JSON
+string, because safetensors does not order its metadata entries: equal content is equal bytes.
 """
 
 from __future__ import annotations
@@ -30,22 +32,38 @@ StorageRule = Callable[[str, Tensor], Storage]
 SMALL = 1024
 """Tensors with fewer elements than this are never reduced to int8."""
 
-_SCALE = ":scale"
+PEAKS = 2
+"""Weights per row that are kept exact where they are far above the rest."""
+
+_SCALE, _PEAK, _PEAK_INDEX = ":scale", ":peak", ":peak_index"
 _METADATA = "lyra"
 _FP16_MAX = 65504.0
 
 
-def quantize_rows(tensor: Tensor) -> tuple[Tensor, Tensor]:
-    """Rounds each row of `tensor` [R, ...] to 255 levels; returns (int8 [R, ...], scale [R] float32)."""
+def quantize_rows(tensor: Tensor) -> dict[str, Tensor]:
+    """Rounds each row of `tensor` [R, ...] to 255 levels.
+
+    Returns:
+        "" int8 of the same shape, ":scale" [R] float32, and where rows are dominated by a few weights (module text)
+        ":peak" [R, PEAKS] float32 with ":peak_index" [R, PEAKS] int32 into the flattened row.
+    """
     rows = tensor.detach().float().flatten(1)
-    scale = rows.abs().amax(1) / 127
+    largest, index = rows.abs().topk(min(PEAKS + 1, rows.shape[1]), 1)
+    scale, peaks = largest[:, 0] / 127, {}
+    if rows.shape[1] > PEAKS and largest[:, -1].sum() < 0.5 * largest[:, 0].sum():
+        index, scale = index[:, :PEAKS], largest[:, -1] / 127
+        peaks = {_PEAK: rows.gather(1, index), _PEAK_INDEX: index.int()}
+        rows = rows.scatter(1, index, 0.0)
     levels = (rows / scale.clamp_min(torch.finfo(torch.float32).tiny)[:, None]).round().clamp(-127, 127)
-    return levels.to(torch.int8).view(tensor.shape), scale
+    return {"": levels.to(torch.int8).view(tensor.shape), _SCALE: scale} | peaks
 
 
-def dequantize_rows(levels: Tensor, scale: Tensor) -> Tensor:
-    """Inverse of `quantize_rows` up to rounding: float32 of the shape of `levels`."""
-    return levels.float() * scale.view(-1, *[1] * (levels.ndim - 1))
+def dequantize_rows(parts: Mapping[str, Tensor]) -> Tensor:
+    """Inverse of `quantize_rows` up to rounding: float32 of the original shape."""
+    rows = parts[""].float().flatten(1) * parts[_SCALE][:, None]
+    if _PEAK in parts:
+        rows = rows.scatter(1, parts[_PEAK_INDEX].long(), parts[_PEAK])
+    return rows.view(parts[""].shape)
 
 
 def save_weights(
@@ -81,8 +99,8 @@ def load_weights(path: Path | str, expected_sha256: str | None = None) -> dict[s
     try:
         with safe_open(path, "pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return {name: _restored(name, value, stored) for name, value in stored.items() if not name.endswith(_SCALE)}
-    except (SafetensorError, RuntimeError, OSError) as error:
+        return {name: _restored(name, stored) for name in stored if not name.endswith((_SCALE, _PEAK, _PEAK_INDEX))}
+    except (SafetensorError, RuntimeError, KeyError, OSError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -105,17 +123,17 @@ def _stored(name: str, tensor: Tensor, storage: Storage | StorageRule) -> dict[s
     if not tensor.isfinite().all():
         raise LyraError(f"weight {name} holds values that are not finite. Train again from the last good state.")
     if kind == "int8" and tensor.ndim >= 2 and tensor.numel() >= SMALL:
-        levels, scale = quantize_rows(tensor)
-        return {name: levels, name + _SCALE: scale}
+        return {name + part: value for part, value in quantize_rows(tensor).items()}
     if kind == "fp16" and float(tensor.abs().max() if tensor.numel() else 0) <= _FP16_MAX:
         return {name: tensor.half().contiguous()}
     return {name: tensor.float().contiguous()}
 
 
-def _restored(name: str, value: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
-    if name + _SCALE in stored:
-        return dequantize_rows(value, stored[name + _SCALE])
-    return value.float() if value.is_floating_point() else value
+def _restored(name: str, stored: Mapping[str, Tensor]) -> Tensor:
+    if name + _SCALE not in stored:
+        return stored[name].float() if stored[name].is_floating_point() else stored[name]
+    parts = ("", _SCALE, _PEAK, _PEAK_INDEX)
+    return dequantize_rows({part: stored[name + part] for part in parts if name + part in stored})
 
 
 def _checked(path: Path | str, expected_sha256: str | None) -> Path:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes, distance_transform_edt, label
+from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from usd_export.collision.depth import SurfaceView
 from usd_export.collision.fusion import LayerProjection, Volume
+from usd_export.collision.morphology import closed
 
 SLAB = 0.15  # metres of matter below the floor
 _WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the flood
@@ -51,14 +52,16 @@ def find_floor_cells(
     seen_floor |= _splat_floor(volume, optical_depth) & ~seen_through
     if not seen_floor.any():
         return FloorCells(seen_floor, np.zeros_like(seen_floor))
-    observed = seen_floor | (binary_closing(seen_floor, iterations=_SEAM) & ~seen_through)
+    observed = seen_floor | (closed(seen_floor, _SEAM) & ~seen_through)
 
     barrier = _upright_matter(volume) & ~observed
     hidden = ~observed & ~seen_through
     if views:
         hidden &= in_view
     passable = hidden & ~barrier
-    enclosed = (passable & ~_reached_from_outside(passable, seen_through)) | (hidden & _narrow(volume, observed))
+    enclosed = (passable & ~_reached_from_outside(passable, seen_through)) | (
+        hidden & closed(observed, 0.5 * _GAP / volume.grid.voxel)
+    )
     under_barrier = barrier & _bridged(volume, observed | enclosed)
     return FloorCells(observed, enclosed | under_barrier | (furniture & ~observed))
 
@@ -118,16 +121,6 @@ def _reached_from_outside(passable: NDArray[np.bool_], leaks: NDArray[np.bool_])
     return outside[regions]
 
 
-def _narrow(volume: Volume, floor: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Cells [x, y] in gaps of the floor that are too narrow for a disc of `_GAP` metres: shadows of posts and legs."""
-    radius = 0.5 * _GAP / volume.grid.voxel
-    widened = np.pad(distance_transform_edt(~floor) <= radius, int(radius) + 1)
-    widened = np.asarray(distance_transform_edt(widened) > radius)
-    inner = slice(int(radius) + 1, -int(radius) - 1)
-    return widened[inner, inner]
-
-
 def _bridged(volume: Volume, floor: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Cells [x, y] inside the floor's outline or between two parts of it that a shell's thickness separates."""
-    reach = int(np.ceil(0.5 * volume.shell / volume.grid.voxel)) + 1
-    return binary_fill_holes(floor) | binary_closing(floor, iterations=reach)
+    return binary_fill_holes(floor) | closed(floor, 0.5 * volume.shell / volume.grid.voxel + 1)

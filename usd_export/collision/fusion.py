@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from usd_export.collision.depth import SurfaceView
 from usd_export.collision.grid import Grid
+from usd_export.collision.morphology import opened
 
 _SHELL_VOXELS = 3.0  # matter behind an observed surface: enough layers to mesh both sides and to stand on
 _SHELL_MIN = 0.06  # metres
 _SLANT_LIMIT = 4.0  # a shell reaches at most this many thicknesses along the ray
+_MIN_FILL = 0.2  # metres
 _LEVEL = 0.7  # |world z| of the normal of ground and ceilings
 _NEAR = 1e-3  # metres in front of the camera below which nothing projects
 
@@ -116,7 +118,8 @@ def fill_below(volume: Volume) -> NDArray[np.bool_]:
     """Make occluded space between an observed top and what carries it matter: the inside of crates, sofas, cars.
 
     A column is filled downwards from a surface seen from above to the next matter or to z = 0, but only if all of it
-    is occluded: the space below a table top is partly seen, or outside of the image, and stays free.
+    is occluded: the space below a table top is partly seen, or outside of the image, and stays free. Shadows of table
+    legs, narrower than `_MIN_FILL`, stay free too.
 
     Returns:
         Columns [x, y] filled down to the floor.
@@ -129,10 +132,13 @@ def fill_below(volume: Volume) -> NDArray[np.bool_]:
         matter = volume.distance[k] < 0
         free_above = (volume.known[k + 1] == SEEN) & (volume.distance[k + 1] > 0)
         covered[k] = below_top = np.where(matter, below_top | free_above, below_top & (volume.known[k] == OCCLUDED))
-    carried = covered[bottom].copy()
-    on_floor = carried & (volume.known[bottom] == OCCLUDED)
+    on_floor = covered[bottom] & (volume.known[bottom] == OCCLUDED)
+    carried = covered[bottom]
     for k in range(bottom, len(heights)):
         matter = volume.distance[k] < 0
         carried = matter | (carried & covered[k])
-        volume.distance[k][carried & ~matter] = -volume.truncation
-    return on_floor
+        covered[k] = carried & ~matter
+    wide = opened(np.logical_or.reduce(covered, axis=0), 0.5 * _MIN_FILL / volume.grid.voxel)
+    covered &= wide
+    volume.distance[covered] = -volume.truncation
+    return on_floor & wide

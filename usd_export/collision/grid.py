@@ -37,7 +37,13 @@ class Grid:
 
 
 def fit_voxel(low: NDArray[np.float64], high: NDArray[np.float64], requested: float | None) -> float | None:
-    """Voxel size in metres for the box, or None when even the coarsest does not fit the memory bound."""
+    """Voxel size in metres for the box, or None when even the coarsest does not fit the memory bound.
+
+    Raises:
+        UsdExportError: If a size is requested that is not positive.
+    """
+    if requested is not None and not requested > 0:
+        raise UsdExportError(f"the voxel size must be positive metres, got {requested}")
     volume = np.prod(np.maximum(high - low, MAX_VOXEL))
     typical = float(np.clip(np.cbrt(volume / _TYPICAL_VOXELS), MIN_VOXEL, MAX_VOXEL))
     voxel = typical if requested is None else requested
@@ -46,8 +52,6 @@ def fit_voxel(low: NDArray[np.float64], high: NDArray[np.float64], requested: fl
 
 def make_grid(low: NDArray[np.float64], high: NDArray[np.float64], voxel: float) -> Grid:
     """Grid that covers the box with a margin."""
-    if not voxel > 0:
-        raise UsdExportError(f"voxel size must be positive metres, got {voxel}")
     first = np.floor(low / voxel) - _MARGIN
     shape = _shape(low, high, voxel)
     return Grid((first + 0.5) * voxel, voxel, (int(shape[0]), int(shape[1]), int(shape[2])))

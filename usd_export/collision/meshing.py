@@ -18,6 +18,7 @@ Triangles = NDArray[np.int32]  # [T, 3], counter-clockwise seen from free space
 
 _FIRST_TOLERANCE = 0.02  # voxels that decimation may move the surface, doubled until the mesh is small enough
 _MIN_COMPONENT = 6.0  # voxels: pieces with a smaller bounding-box diagonal are floaters
+_MIN_ALTITUDE = 1e-5  # metres
 _NUDGE = 1e-4  # voxels: keeps the surface off the grid points, where marching cubes makes slivers
 
 
@@ -81,7 +82,34 @@ def _decimated(
         tolerance *= 2
         reduced = reduced.simplify(tolerance)
     mesh = reduced.to_mesh()
-    return mesh.vert_properties[:, :3].astype(np.float64) + center, mesh.tri_verts.astype(np.int32)
+    vertices = mesh.vert_properties[:, :3].astype(np.float64) + center
+    return vertices, _without_slivers(vertices, mesh.tri_verts.astype(np.int32))
+
+
+def _without_slivers(vertices: Vertices, triangles: Triangles) -> Triangles:
+    """Flip the longest edge of every triangle that is flatter than single precision resolves; stays closed."""
+    triangles = triangles.copy()
+    for sliver in np.flatnonzero(_altitudes(vertices, triangles) < _MIN_ALTITUDE):
+        corners = triangles[sliver]
+        lengths = np.linalg.norm(vertices[corners] - vertices[np.roll(corners, -1)], axis=1)
+        a, b, tip = np.roll(corners, -int(lengths.argmax()))
+        neighbour = next(t for t in _triangles_at(triangles, a, b) if t != sliver)
+        opposite = next(v for v in triangles[neighbour] if v not in (a, b))
+        if len(_triangles_at(triangles, tip, opposite)) == 0:
+            triangles[sliver], triangles[neighbour] = (tip, a, opposite), (opposite, b, tip)
+    return triangles
+
+
+def _altitudes(vertices: Vertices, triangles: Triangles) -> NDArray[np.float64]:
+    """Smallest altitude of each triangle [T]."""
+    corners = vertices[triangles]
+    doubled_area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    return doubled_area / np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(axis=1)
+
+
+def _triangles_at(triangles: Triangles, v: int, w: int) -> NDArray[np.intp]:
+    """Triangles that share the edge between two vertices."""
+    return np.flatnonzero((triangles == v).any(axis=1) & (triangles == w).any(axis=1))
 
 
 def _compact(vertices: Vertices, triangles: Triangles) -> tuple[Vertices, Triangles]:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checking a written scene with everybody's rules: usd-core's, NVIDIA's asset validator's, and our own."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pxr import Usd
+
+from usd_export.errors import UsdExportError
+from usd_export.ply import read_ply
+from usd_export.scene_rules import Finding, Severity, scene_findings
+from usd_export.scene_writer import ROOT_LAYER
+from usd_export.stage import USD_SUFFIXES, open_stage, quiet
+
+__all__ = ["Finding", "check"]
+
+
+def check(path: str | Path) -> list[Finding]:
+    """Check a .ply, a USD file or a scene folder.
+
+    A file that cannot be read at all is one finding; nothing that is wrong with the content raises.
+
+    Returns:
+        Findings without duplicates, errors first; empty if all is well.
+
+    Raises:
+        UsdExportError: If the path does not exist or has an unknown suffix.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise UsdExportError(f"{file} does not exist; give a .ply, a USD file or a scene folder")
+    if file.is_dir():
+        file = file / ROOT_LAYER
+    suffix = file.suffix.lower()
+    if suffix not in (".ply", *USD_SUFFIXES):
+        raise UsdExportError(f"{file} has an unknown suffix; use .ply, {', '.join(USD_SUFFIXES)} or a scene folder")
+    try:
+        if suffix == ".ply":
+            read_ply(file)
+            return []
+        with quiet():
+            found = [*_package_findings(file), *_stage_findings(open_stage(file))]
+    except UsdExportError as error:
+        return [Finding("error", "lyra:readable", str(error), str(file))]
+    unique: dict[tuple[str, str], Finding] = {}
+    for finding in found:
+        unique.setdefault((finding.message, finding.where), finding)
+    return sorted(unique.values(), key=lambda f: (f.severity, f.rule, f.where, f.message))
+
+
+def _stage_findings(stage: Usd.Stage) -> list[Finding]:
+    return [*scene_findings(stage), *_usd_findings(stage), *_nvidia_findings(stage)]
+
+
+def _package_findings(file: Path) -> Iterator[Finding]:
+    """Zip-level damage, which USD itself does not notice as long as it finds the root layer."""
+    if file.suffix.lower() != ".usdz":
+        return
+    try:
+        with zipfile.ZipFile(file) as package:
+            damaged = package.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise UsdExportError(f"{file} is damaged or not a zip package ({error}); write it again") from error
+    if damaged is not None:
+        yield Finding("error", "lyra:package", "the checksum of an entry is wrong; write the file again", damaged)
+
+
+def _usd_findings(stage: Usd.Stage) -> Iterator[Finding]:
+    """All validators that come with OpenUSD; a `.nurec` payload is foreign to them, but Kit loads it."""
+    from pxr import UsdValidation
+
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    for error in UsdValidation.ValidationContext(validators).Validate(stage):
+        if error.GetName() == "UnsupportedFileExtensionInPackage" and "extension 'nurec'" in error.GetMessage():
+            continue
+        severity: Severity = "error" if error.GetType() == UsdValidation.ValidationErrorType.Error else "warning"
+        yield Finding(severity, f"usd:{error.GetName()}", error.GetMessage(), _site(error.GetSites()))
+
+
+def _site(sites: list) -> str:
+    """Prim or property path of the first site, else its layer."""
+    for site in sites:
+        if site.GetProperty():
+            return str(site.GetProperty().GetPath())
+        if site.GetPrim():
+            return str(site.GetPrim().GetPath())
+        if site.GetLayer():
+            return site.GetLayer().GetDisplayName()
+    return "stage"
+
+
+def _nvidia_findings(stage: Usd.Stage) -> Iterator[Finding]:
+    """NVIDIA's default rules plus the Gaussian rule VG.035, which its own command line leaves out."""
+    with _root_logger_kept():
+        from omni.asset_validator import GaussianSplatSchemaChecker, IssueSeverity, ValidationEngine
+
+    engine = ValidationEngine(init_rules=True)
+    engine.enable_rule(GaussianSplatSchemaChecker)
+    for issue in engine.validate(stage).issues():
+        severity: Severity = "error" if issue.severity in (IssueSeverity.ERROR, IssueSeverity.FAILURE) else "warning"
+        rule = issue.rule.__name__ if issue.rule else "engine"
+        yield Finding(severity, f"nvidia:{rule}", issue.message, _place(issue.at))
+
+
+def _place(at: object) -> str:
+    """Path of the prim or property an issue is about, else the name of its layer."""
+    from omni.asset_validator import LayerId, StageId
+
+    if isinstance(at, StageId):
+        at = at.root_layer
+    if isinstance(at, LayerId):
+        return Path(at.identifier).name
+    return str(getattr(getattr(at, "prim_id", at), "path", "stage"))
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Importing the asset validator calls logging.basicConfig, which does nothing if the root logger has a handler."""
+    root, guard = logging.getLogger(), logging.NullHandler()
+    root.addHandler(guard)
+    try:
+        yield
+    finally:
+        root.removeHandler(guard)
