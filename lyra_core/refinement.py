@@ -13,15 +13,18 @@ from lyra_core.gaussians import Gaussians
 from lyra_core.rendering import render
 from lyra_core.rendering.render import Projection
 
+FAINT = 0.1
+"""A Gaussian that paints less than this much of a pixel hardly follows: what hides it would stain it."""
+
 
 def refine_colors(
     gaussians: Gaussians, images: Tensor, cameras: Cameras, *, iterations: int, projection: Projection
 ) -> Gaussians:
     """Back-projects the residual of the rendered images onto the Gaussians, `iterations` times.
 
-    With rendering colour = W c, one step is the SIRT update c += W^T (image - W c) / W^T 1, clamped to [0, 1]; both
-    back-projections are one gradient of the renderer with respect to colour. A Gaussian that no camera sees keeps its
-    colour.
+    With rendering colour = W c, one step is the SIRT update c += W^T (image - W c) / (W^T 1 + FAINT), clamped to
+    [0, 1]; both back-projections are one gradient of the renderer with respect to colour. A Gaussian that no camera
+    sees keeps its colour.
 
     Args:
         gaussians: with plain RGB colours `[N, 3]`.
@@ -39,5 +42,5 @@ def refine_colors(
             if share is None:
                 share = torch.autograd.grad(rendered.sum(), variable, retain_graph=True)[0]
             step = torch.autograd.grad(rendered, variable, images.to(rendered) - rendered.detach())[0]
-        colors = (colors + step / share.clamp_min(1e-4)).clamp(0.0, 1.0)
+        colors = (colors + step / (share + FAINT)).clamp(0.0, 1.0)
     return replace(gaussians, colors=colors)

@@ -149,12 +149,10 @@ def check(
 
     with user_errors(debug):
         from lyra_core.app.check import check as run
+        from lyra_core.app.check import show
 
         findings = run(file)
-        if as_json:
-            print(json.dumps({"file": str(file), "findings": findings}))
-        else:
-            print("\n".join(findings) if findings else f"{file}: nothing found")
+        print(json.dumps({"file": str(file), "findings": findings}) if as_json else show(file, findings))
         raise typer.Exit(1 if findings else 0)
 
 

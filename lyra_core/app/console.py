@@ -47,19 +47,20 @@ class PhaseBars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._close()
+            self.finish()
         self._bars.stop()
 
     def __call__(self, phase: str, step: int, total: int) -> None:
         """The `Progress` protocol: a new phase name ends the phase before."""
         if phase != self._phase:
-            self._close()
+            self.finish()
             self._phase, self._start = phase, time.monotonic()
             self._task = self._bars.add_task(phase, total=None)
         if self._task is not None and total > 1:
             self._bars.update(self._task, completed=step, total=total)
 
-    def _close(self) -> None:
+    def finish(self) -> None:
+        """Ends the current phase, so that `seconds` is complete."""
         if self._phase is None or self._task is None:
             return
         seconds = time.monotonic() - self._start

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyra_core.app.console import PhaseBars
-from lyra_core.app.outputs import OutputPaths, output_paths, write_json
+from lyra_core.app.outputs import OutputPaths, output_paths, peak_memory_mb, write_json
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing, require_writable_folder
 
@@ -84,6 +82,7 @@ def generate(request: GenerateRequest, bars: PhaseBars) -> Summary:
         bars("collider", 0, 1)
         scene.collider  # noqa: B018
     files = _write(scene, request, paths, bars)
+    bars.finish()
     return _summary(scene, request, files, bars)
 
 
@@ -128,12 +127,6 @@ def _summary(scene: Scene, request: GenerateRequest, files: list[Path], bars: Ph
         provenance=scene.provenance,
         collider=asdict(scene.collider.report) if request.collider else None,
     )
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far [MB]."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 def _checked(request: GenerateRequest) -> OutputPaths:

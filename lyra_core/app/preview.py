@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from lyra_core.app.mesh_view import view_mesh
-from lyra_core.cameras import Cameras
+from lyra_core.cameras import Cameras, intrinsics_from_fov, look_at
 from lyra_core.files import replacing
+from lyra_core.gaussians import Gaussians
 from lyra_core.rendering import render
+from lyra_core.rendering.render import Projection
 from lyra_core.scene import Scene
+from usd_export.cloud import GaussianCloud
+from usd_export.collision import ColliderMesh
+from usd_export.frame import Frame
 
 CELL_HEIGHT = 270
 GAP = 14
@@ -34,6 +40,8 @@ _FLOOR_SLOPE = 0.85
 _OVERLAY = 0.55
 _DIMMED = 0.55
 
+_CLOUD_VIEW = (640, 352)
+_CLOUD_FOV = math.radians(70.0)
 _NOVEL_PATHS = ("left", "right", "up", "zoom_in")
 _NOVEL_LABELS = {"left": "moved left", "right": "moved right", "up": "moved up", "zoom_in": "moved closer"}
 
@@ -41,7 +49,7 @@ Picture = NDArray[np.uint8]
 
 
 def write_preview(path: Path, scene: Scene, title: str, *, collider: bool = True) -> None:
-    """Renders the sheet of `scene` to `path`: input, main view, depth, collider; below, four novel views.
+    """Draws a generated scene: input, main view, depth, collider; below, four novel views.
 
     Args:
         path: picture file, replaced atomically.
@@ -50,7 +58,23 @@ def write_preview(path: Path, scene: Scene, title: str, *, collider: bool = True
         collider: whether to show the collision mesh (the depth of the Gaussians takes its place otherwise).
     """
     with replacing(path) as temporary:
-        sheet(_cells(scene, collider), title, subtitle(scene)).save(temporary)
+        sheet(_scene_cells(scene, collider), title, subtitle(scene)).save(temporary)
+
+
+def write_cloud_preview(
+    path: Path, cloud: GaussianCloud, frame: Frame, collider: ColliderMesh | None, title: str, caption: str
+) -> None:
+    """Draws Gaussians that came from a file: four views from where most of them are seen, depth, collider."""
+    gaussians = Gaussians.from_cloud(cloud).transformed(torch.from_numpy(frame.matrix))
+    cameras = _cameras_for(gaussians)
+    views, depth = _render(gaussians, cameras, "ut")
+    labels = ("front", "moved left", "moved right", "moved closer")
+    cells = [*zip(labels, map(_bytes, views), strict=True), ("depth (near: bright)", depth_colors(depth[0]))]
+    if collider is not None:
+        cells.append(("collider: floor green, obstacles orange",
+                      _collider_overlay(frame.apply(collider.vertices), collider.triangles, cameras[0], views[0])))  # fmt: skip
+    with replacing(path) as temporary:
+        sheet(cells, title, caption).save(temporary)
 
 
 def sheet(cells: list[tuple[str, Picture]], title: str, caption: str) -> Image.Image:
@@ -88,14 +112,16 @@ def subtitle(scene: Scene) -> str:
     return "   |   ".join(parts)
 
 
-def _cells(scene: Scene, collider: bool) -> list[tuple[str, Picture]]:
+def _scene_cells(scene: Scene, collider: bool) -> list[tuple[str, Picture]]:
     camera = scene.input_camera.reshape(1)
-    main, depth = _render(scene, camera)
-    novel = _novel_cameras(scene)
-    views, _ = _render(scene, novel)
+    main, depth = _render(scene.gaussians, camera, scene.projection)
+    views, _ = _render(scene.gaussians, _novel_cameras(scene), scene.projection)
     labels = [_NOVEL_LABELS.get(name, name) for name in _novel_names(scene)]
-    last = ("collider: floor green, obstacles orange", _collider_overlay(scene, main[0])) if collider else \
-        ("depth of the Gaussians", depth_colors(depth[0]))
+    last = ("depth of the Gaussians", depth_colors(depth[0]))
+    if collider:
+        mesh, world = scene.collider, scene.input_camera.transformed(_camera_to_metres(scene))
+        picture = _collider_overlay(scene.frame.apply(mesh.vertices), mesh.triangles, world, main[0])
+        last = ("collider: floor green, obstacles orange", picture)
     return [
         ("input", _bytes(scene.image.numpy())),
         ("scene from the input camera", _bytes(main[0])),
@@ -105,10 +131,11 @@ def _cells(scene: Scene, collider: bool) -> list[tuple[str, Picture]]:
     ]
 
 
-def _render(scene: Scene, cameras: Cameras) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    background = torch.tensor(EMPTY)
+def _render(
+    gaussians: Gaussians, cameras: Cameras, projection: Projection
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     with torch.no_grad():
-        result = render(scene.gaussians, cameras, projection=scene.projection, background=background)
+        result = render(gaussians, cameras, projection=projection, background=torch.tensor(EMPTY))
     return result.color.clamp(0, 1).numpy(), result.depth.numpy()
 
 
@@ -124,29 +151,56 @@ def _novel_cameras(scene: Scene) -> Cameras:
     return scene.path_cameras[index, -1].resized(scene.input_camera.height, scene.input_camera.width)
 
 
+def _cameras_for(gaussians: Gaussians) -> Cameras:
+    """Cameras `[4]` in metres, Z-up: at the origin's eye height, turned to where most Gaussians are; then moved."""
+    centers = gaussians.means[gaussians.opacities > 0.5] if (gaussians.opacities > 0.5).any() else gaussians.means
+    eye = torch.tensor((0.0, 0.0, float(centers[:, 2].median().clamp_min(0.3))))
+    width, height = _CLOUD_VIEW
+    intrinsics = intrinsics_from_fov(_CLOUD_FOV, width, height)
+    headings = [_heading(turn * torch.pi / 4) for turn in range(8)]
+    toward = torch.stack([((centers - eye) @ heading > 0.6 * (centers - eye).norm(dim=-1)).sum() for heading in headings])
+    ahead = headings[int(toward.argmax())]
+    reach = float((centers - eye).norm(dim=-1).median())
+    side = torch.linalg.cross(ahead, torch.tensor((0.0, 0.0, 1.0)))
+    moves = torch.stack((0 * side, -0.2 * side, 0.2 * side, 0.3 * ahead)) * reach
+    poses = look_at(eye + moves, eye + reach * ahead, (0.0, 0.0, 1.0))
+    return Cameras(poses, intrinsics, width, height)
+
+
+def _heading(angle: float) -> torch.Tensor:
+    """Horizontal direction, turned left of +y by `angle` [rad]."""
+    return torch.tensor((-math.sin(angle), math.cos(angle), 0.0))
+
+
+def _camera_to_metres(scene: Scene) -> torch.Tensor:
+    """Rotation and translation `[4, 4]` that take the input camera to metres, Z-up (a camera has no scale)."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = scene.frame.rotation
+    matrix[:3, 3] = scene.frame.matrix[:3, 3]
+    return torch.from_numpy(matrix)
+
+
 def depth_colors(z: NDArray[np.float32]) -> Picture:
-    """A depth map in the colours of inferno, near bright, spread over its inverse depth; black where there is none."""
-    inverse = np.where(z > 0, 1.0 / np.maximum(z, 1e-6), 0.0)
-    valid = inverse[z > 0]
-    low, high = np.percentile(valid, (2, 98)) if len(valid) else (0.0, 1.0)
-    share = np.clip((inverse - low) / max(high - low, 1e-9), 0, 1)
+    """A depth map in the colours of inferno, near bright, spread over its logarithm; black where there is none."""
+    closeness = -np.log(np.maximum(z, 1e-6))
+    valid = closeness[z > 0]
+    low, high = np.percentile(valid, (1, 99)) if len(valid) else (0.0, 1.0)
+    share = np.clip((closeness - low) / max(high - low, 1e-9), 0, 1)
     stops = np.linspace(0, 1, len(_INFERNO))
     colors = np.stack([np.interp(share, stops, _INFERNO[:, channel]) for channel in range(3)], -1)
     return np.where((z > 0)[..., None], colors, 0).astype(np.uint8)
 
 
-def _collider_overlay(scene: Scene, main: NDArray[np.float32]) -> Picture:
-    """The collision mesh, shaded and with its edges, over the dimmed main view."""
-    mesh, camera = scene.collider, scene.input_camera
-    vertices = mesh.vertices.astype(np.float64)
-    view = view_mesh(
-        vertices, mesh.triangles, camera.w2c.double().numpy(), camera.intrinsics.double().numpy(), main.shape[:2]
-    )
-    shaded = _shade(scene.frame.apply(vertices)[mesh.triangles])[view.triangle]
+def _collider_overlay(
+    vertices: NDArray[np.float64], triangles: NDArray[np.integer], camera: Cameras, main: NDArray[np.float32]
+) -> Picture:
+    """A collision mesh in metres, shaded and with its edges, over the dimmed picture that `camera` sees."""
+    w2c, intrinsics = camera.w2c.double().numpy(), camera.intrinsics.double().numpy()
+    view = view_mesh(vertices, triangles, w2c, intrinsics, (camera.height, camera.width))
     line = np.clip(1.1 - view.edge, 0, 1)[..., None]
-    shaded = shaded * (1 - 0.55 * line)
-    dimmed = main * _DIMMED + 0.02
-    return _bytes(np.where((view.triangle >= 0)[..., None], (1 - _OVERLAY) * main + _OVERLAY * shaded, dimmed))
+    shaded = _shade(vertices[triangles])[view.triangle] * (1 - 0.55 * line)
+    covered = (view.triangle >= 0)[..., None]
+    return _bytes(np.where(covered, (1 - _OVERLAY) * main + _OVERLAY * shaded, _DIMMED * main + 0.02))
 
 
 def _shade(corners: NDArray[np.float64]) -> NDArray[np.float64]:

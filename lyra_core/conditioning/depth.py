@@ -3,10 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
+from torch.nn import functional
+
+from lyra_core.errors import LyraError
+
+from .depth_edges import sharpen_edges
+from .depth_net import TRAINED_LONG_SIDE, DepthNet
+
+Intrinsics = Callable[[int, int], tuple[float, float, float, float]]
+"""(height, width) to the fx, fy, cx, cy [pixels] that are assumed for an image of that size."""
+
+_SMALLEST_RELATIVE_INVERSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -32,3 +47,108 @@ class DepthEstimator(Protocol):
     """Anything that turns an image `[H, W, 3]` into a depth estimate."""
 
     def __call__(self, image: Tensor) -> DepthEstimate: ...
+
+
+class EmbeddedDepth:
+    """The embedded network: relative depth with crisp silhouettes, median 1, field of view assumed.
+
+    Args:
+        network: trained weights.
+        assumed_intrinsics: of an image whose camera is unknown.
+        source: name of the weights in provenance.
+    """
+
+    def __init__(self, network: DepthNet, assumed_intrinsics: Intrinsics, source: str = "mini") -> None:
+        self.network = network.eval()
+        self.assumed_intrinsics = assumed_intrinsics
+        self.source = source
+
+    @classmethod
+    def load(cls, path: Path, assumed_intrinsics: Intrinsics) -> EmbeddedDepth:
+        """From a weights file of `lyra train depth`. Raises LyraError when it is missing or of another network."""
+        from lyra_core.weights.quantized import load_weights
+
+        network = DepthNet()
+        try:
+            network.load_state_dict(load_weights(path))
+        except RuntimeError as error:
+            raise LyraError(f"weights {path} do not fit the depth network ({error}). Train or fetch them again.") from error
+        return cls(network, assumed_intrinsics)
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> DepthEstimate:
+        """Depth at the size of the image `[H, W, 3]`; the network sees it at the size it was trained at."""
+        height, width = image.shape[:2]
+        scale = TRAINED_LONG_SIDE / max(height, width)
+        size = (round(height * scale), round(width * scale))
+        batch = functional.interpolate(image.movedim(-1, 0)[None], size, mode="bilinear", antialias=True)
+        log_depth = 0.5 * (self.network(batch) + self.network(batch.flip(-1)).flip(-1))
+        log_depth = functional.interpolate(log_depth[None], (height, width), mode="bilinear")[0, 0]
+        z = sharpen_edges((log_depth - log_depth.median()).exp(), image)
+        intrinsics = torch.tensor(self.assumed_intrinsics(height, width))
+        return DepthEstimate(z, torch.ones_like(z, dtype=torch.bool), intrinsics, self.source)
+
+
+class MogeDepth:
+    """MoGe version 1, which the published data was made with: relative depth and an estimated field of view.
+
+    Args:
+        weights: model file, folder or name that MoGe's `from_pretrained` takes.
+
+    Raises:
+        LyraError: MoGe is not installed.
+    """
+
+    def __init__(self, weights: str) -> None:
+        self.model = _optional("moge.model.v1", "MoGe").MoGeModel.from_pretrained(weights).eval()
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> DepthEstimate:
+        """Depth at the size of the image `[H, W, 3]`; what MoGe masks out (mostly sky) stays masked."""
+        output = self.model.infer(image.movedim(-1, 0))
+        height, width = image.shape[:2]
+        matrix = output["intrinsics"]
+        intrinsics = torch.stack((matrix[0, 0] * width, matrix[1, 1] * height, matrix[0, 2] * width, matrix[1, 2] * height))
+        mask = output["mask"] & output["depth"].isfinite()
+        return DepthEstimate(torch.where(mask, output["depth"], 0.0), mask, intrinsics, "moge")
+
+
+class TransformersDepth:
+    """A depth-estimation model of the transformers library, from a local folder.
+
+    Models of relative depth predict inverse depth up to a factor and an offset; the smallest value is taken as the
+    far end of a bounded range.
+
+    Args:
+        folder: of the model and its image processor.
+        assumed_intrinsics: of an image whose camera is unknown.
+
+    Raises:
+        LyraError: transformers is not installed.
+    """
+
+    def __init__(self, folder: str, assumed_intrinsics: Intrinsics) -> None:
+        library = _optional("transformers", "transformers")
+        self.processor = library.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.model = library.AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True).eval()
+        self.metric = getattr(self.model.config, "depth_estimation_type", "relative") == "metric"
+        self.assumed_intrinsics = assumed_intrinsics
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> DepthEstimate:
+        """Depth at the size of the image `[H, W, 3]`."""
+        height, width = image.shape[:2]
+        inputs = self.processor(images=image.movedim(-1, 0), do_rescale=False, return_tensors="pt")
+        values = self.model(**inputs).predicted_depth[:, None]
+        values = functional.interpolate(values, (height, width), mode="bilinear")[0, 0]
+        z = values if self.metric else 1.0 / (values / values.max()).clamp_min(_SMALLEST_RELATIVE_INVERSE)
+        intrinsics = torch.tensor(self.assumed_intrinsics(height, width))
+        return DepthEstimate(z, z > 0, intrinsics, "transformers", self.metric)
+
+
+def _optional(module: str, name: str) -> Any:
+    """An optional library's module. Raises LyraError when it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise LyraError(f"this depth model needs the package {name}, which is not installed. Install it first.") from error

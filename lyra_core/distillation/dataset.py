@@ -79,7 +79,7 @@ def save_conditioning(path: Path, conditioning: Conditioning) -> None:
         "input_distance": anchors.input_distance[0].half(),
     }
     with replacing(path) as temporary:
-        np.savez(temporary, **{name: tensor.numpy() for name, tensor in arrays.items()})
+        np.savez(temporary, **{name: tensor.numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
 
 
 def load_conditioning(path: Path, views: Tensor | None = None) -> Conditioning:

@@ -4,8 +4,9 @@
 From its default start the class loses all but one direction of the code within tens of steps and stays there. Here
 every part begins as an identity on a code of 16 working directions:
 
-* the first layer takes the 16 leading components as +/- pairs of channels, because silu(x) - silu(-x) = x, the following
-  components singly, and a few constant "ruler" channels, so that a group norm over a frame keeps its level and contrast;
+* the first layer takes the 16 leading components as +/- pairs of channels, because silu(x) - silu(-x) = x, the
+  following components singly, and a few constant "ruler" channels, so that a group norm over a frame keeps its level
+  and contrast;
 * temporal convolutions pass the present frame on, residual branches and attention add zero;
 * norm gains equal the deviation they divide by (`calibrate`), so a norm is an identity on average;
 * the last layer writes the pairs back as components; its free channels point at the next-best ones.
@@ -19,8 +20,8 @@ import math
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKLCosmos
 from diffusers.models.autoencoders.autoencoder_kl_cosmos import (
+    AutoencoderKLCosmos,
     CosmosCausalAttention,
     CosmosCausalConv3d,
     CosmosCausalGroupNorm,

@@ -19,7 +19,7 @@ from torch import Tensor
 from lyra_core.conditioning.depth import DepthEstimate
 from lyra_core.decoder import DecoderConfig, GaussianDecoder
 from lyra_core.distillation.dataset import Targets, cache_conditioning, load_conditioning, load_targets, with_latents
-from lyra_core.distillation.losses import ssim
+from lyra_core.distillation.losses import ssim_loss
 from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.evaluation.metrics import psnr
@@ -28,6 +28,7 @@ from lyra_core.gaussians import Gaussians
 from lyra_core.pipeline import Conditioning, LyraPipeline
 from lyra_core.progress import Progress, no_progress
 from lyra_core.rendering import RenderOutput, render
+from lyra_core.rendering.render import Projection
 from lyra_core.teacher.image import NoTextToImage
 from lyra_core.weights import components
 from lyra_core.weights.presets import load_preset
@@ -137,9 +138,11 @@ def train_decoder(
         index = int(rng.integers(len(train)))
         views = torch.from_numpy(rng.permutation(len(pipeline.preset.paths))[: settings.views])
         gaussians = _float32(pipeline.decode(train.conditioning(index, views)))
-        return _loss(gaussians, train.targets(index), rng, settings, projection)
+        with torch.autocast(gaussians.means.device.type, enabled=False):  # SSIM and depth do not survive bfloat16
+            return _loss(gaussians, train.targets(index), rng, settings, projection)
 
-    optimizer = torch.optim.AdamW(decay_groups(decoder, settings.weight_decay), betas=(0.9, 0.98))
+    groups = decay_groups(decoder, settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
     leg = LegConfig(minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.995, seed=seed)
     result = train_leg(decoder, optimizer, loss, lambda: measure(pipeline, heldout, settings), out, leg)
     return _write(decoder, out, {"seed": seed, "worlds": len(train), "heldout_worlds": len(heldout), **result})
@@ -176,7 +179,11 @@ def _worlds(pipeline: LyraPipeline, root: Path, progress: Progress) -> Worlds:
 
 
 def _loss(
-    gaussians: Gaussians, targets: Targets, rng: np.random.Generator, settings: DecoderTraining, projection: str
+    gaussians: Gaussians,
+    targets: Targets,
+    rng: np.random.Generator,
+    settings: DecoderTraining,
+    projection: Projection,
 ) -> tuple[Tensor, dict[str, float]]:
     """One world's loss over a few crops of random true views."""
     width, height = settings.crop
@@ -195,14 +202,14 @@ def _loss(
         crop, squared_error = _crop_loss(image, targets.rgb[window], targets.z[window], settings)
         total = total + crop / settings.crops
         squared += float(squared_error) / settings.crops
-    return total, {"train_psnr": -10 * float(np.log10(squared)), "opacity": float(gaussians.opacities.mean())}
+    return total, {"train_psnr": -10 * float(np.log10(squared)), "opacity": float(gaussians.opacities.detach().mean())}
 
 
 def _crop_loss(image: RenderOutput, rgb: Tensor, z: Tensor, settings: DecoderTraining) -> tuple[Tensor, Tensor]:
     difference = image.color - rgb
     squared = difference.square().mean()
     value = settings.squared * squared + settings.absolute * difference.abs().mean()
-    value = value + settings.structure * (1 - ssim(image.color, rgb))
+    value = value + settings.structure * ssim_loss(image.color, rgb)
     seen = image.alpha.detach() > 0.05
     log_depth = image.depth.clamp_min(0.02).log() - z.log()
     return value + settings.depth * (log_depth.abs() * seen).mean(), squared.detach()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLCosmos
+from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCosmos
 from torch import Tensor
 
 from lyra_core.distillation.tokenizer_start import block_components, calibrate, fit_lapped_decoder, start_as_components

@@ -138,9 +138,8 @@ def _ewa(x, y, z, extent, scales, turn, view, row, bounds):
     row[col.S] = -b / math.sqrt(c * det)
     row[col.T] = 1.0 / math.sqrt(c)
     row[col.TILT_X] = row[col.TILT_Y] = row[col.NEARNESS] = 0.0
-    return _set_bounds(
-        fx * x + view[col.CX], fy * y + view[col.CY], extent * math.sqrt(a), extent * math.sqrt(c), view, bounds
-    )
+    rx, ry = extent * math.sqrt(a), extent * math.sqrt(c)
+    return _set_bounds(fx * x + view[col.CX], fy * y + view[col.CY], rx, ry, view, bounds)
 
 
 @compiled
@@ -176,9 +175,8 @@ def _unscented(x, y, z, extent, scales, turn, view, row, bounds):
     nearness = 1.0 / (z * z * n)
     row[col.TILT_X], row[col.TILT_Y], row[col.NEARNESS] = p, r, nearness
     dx, dy, rx, ry = _outline(z * z * xx, z * z * xy, z * z * yy, p, r, 1.0 / (extent * extent) - nearness)
-    return _set_bounds(
-        view[col.FX] * x / z + view[col.CX] + dx, view[col.FY] * y / z + view[col.CY] + dy, rx, ry, view, bounds
-    )
+    px, py = view[col.FX] * x / z + view[col.CX], view[col.FY] * y / z + view[col.CY]
+    return _set_bounds(px + dx, py + dy, rx, ry, view, bounds)
 
 
 @compiled
@@ -198,11 +196,8 @@ def _sigma_points_inside(x, y, z, scales, turn, view):
     if not _near_image(x, y, z, view):
         return False
     for k in range(3):
-        dx, dy, dz = (
-            UT_SPREAD * scales[k] * turn[0, k],
-            UT_SPREAD * scales[k] * turn[1, k],
-            UT_SPREAD * scales[k] * turn[2, k],
-        )
+        step = UT_SPREAD * scales[k]
+        dx, dy, dz = step * turn[0, k], step * turn[1, k], step * turn[2, k]
         if not (_near_image(x + dx, y + dy, z + dz, view) and _near_image(x - dx, y - dy, z - dz, view)):
             return False
     return True
@@ -211,10 +206,8 @@ def _sigma_points_inside(x, y, z, scales, turn, view):
 @compiled
 def _near_image(x, y, z, view):
     """Whether a point lies before the camera and projects into the widened image."""
-    u, v = (
-        (view[col.FX] * x / z + view[col.CX]) / view[col.WIDTH],
-        (view[col.FY] * y / z + view[col.CY]) / view[col.HEIGHT],
-    )
+    u = (view[col.FX] * x / z + view[col.CX]) / view[col.WIDTH]
+    v = (view[col.FY] * y / z + view[col.CY]) / view[col.HEIGHT]
     return z > 0.0 and -UT_MARGIN <= u < 1.0 + UT_MARGIN and -UT_MARGIN <= v < 1.0 + UT_MARGIN
 
 

@@ -155,13 +155,10 @@ def _caption(rng: Random, words: str, placed: Iterable[Placed]) -> str:
     if len(phrases) > 7:
         phrases = [phrases[i] for i in sorted(rng.sample(range(len(phrases)), 7))]
     listed = ", ".join(phrases[:-1]) + (" and " if len(phrases) > 1 else "") + "".join(phrases[-1:])
-    opening = rng.choice(["{}, {}", "{}: {}", "{} with {}", "there is {} in {}"])
-    article = _article(words)
-    if opening.startswith("there is"):
-        return f"{article} {words}; there is {listed}" if listed else f"{article} {words}"
-    if " with " in words and "with" in opening:
-        opening = "{}, {}"
-    return opening.format(f"{article} {words}", listed) if listed else f"{article} {words}"
+    opening = f"{_article(words)} {words}"
+    if not listed:
+        return opening
+    return rng.choice(["{}, {}", "{}: {}", "{}; in it {}", "{}, also {}"]).format(opening, listed)
 
 
 def _article(words: str) -> str:

@@ -72,7 +72,7 @@ def _backdrop_of_yard(stage: Stage, back: float) -> None:
     for sign in (-1, 1):
         for i in range(2):
             stage.try_add(panel, x + sign * (3.9 + step * (i + 0.5)), back + 0.6, 0.0, gap=0.0)
-        for i in range(2):
+        for i in range(2 if len(panel.primitives) < 8 else 0):
             edge = 6.2 + 0.35 * (back - 8.5)
             stage.try_add(panel, sign * edge, back - 0.4 - step * (i + 0.5), -sign * math.pi / 2, gap=0.0)
     for _ in range(3):
@@ -146,7 +146,7 @@ def _buildings(stage: Stage, half_road: float) -> None:
     kind = "house" if "house" in asked else "shop" if "shop" in asked else rng.choice(["house", "shop", "shop"])
     for sign in (-1, 1):
         y = rng.uniform(3.5, 5.0)
-        for _ in range(2):
+        for _ in range(2 if kind == "house" else 1):
             wanted = stage.wishes({kind})
             prop = stage.make(kind, wanted[0].color(0) if wanted else None)
             low, high = prop.bounds()
@@ -163,7 +163,7 @@ def _buildings(stage: Stage, half_road: float) -> None:
 
 def _far_row(stage: Stage, side: int, half_road: float, first: float) -> None:
     """Simple blocks that carry the street on towards the horizon."""
-    y = max(first + 0.5, 14.0)
+    y = max(first + 0.4, 9.0)
     while y < 34:
         length = stage.rng.uniform(6, 10)
         _far_building(stage, side * (half_road + 5.2), y + length / 2, 5.0, stage.rng.uniform(5, 9), length)

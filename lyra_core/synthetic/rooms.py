@@ -27,6 +27,7 @@ _TEXTURE_SCALE = {
     Texture.TILES: 0.3,
     Texture.CORRUGATED: 0.3,
 }
+_MANY = ("door", "window", "curtained window", "high window", "picture", "wall shelf", "pipe")
 _WALL_WORDS = {"brick": Texture.BRICK, "striped": Texture.STRIPES, "tiled": Texture.TILES, "plain": Texture.PLAIN}
 
 
@@ -259,7 +260,8 @@ class _Furnisher:
         if rng.random() < theme.rug or "rug" in self.asked:
             self._rug()
         first = rng.choice(["door", "window"]) if theme.ceiling_color == "white" else "high window"
-        fixtures = [first, *rng.choices(theme.fixtures, k=rng.randint(*theme.fixture_count))]
+        drawn = [first, *rng.choices(theme.fixtures, k=rng.randint(*theme.fixture_count))]
+        fixtures = [name for i, name in enumerate(drawn) if name in _MANY or name not in drawn[:i]]
         for name in fixtures[:2]:
             self._on_wall(name, None, 12)
         for name in self._extras(theme.wall, rng.randint(*theme.wall_count), sparse):

@@ -32,7 +32,7 @@ def lay_tabletop(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
     _set(stage)
     lamp = (rng.choice([-1, 1]) * rng.uniform(0.5, 1.0), rng.uniform(-0.6, 0.3), _TOP + 1.35)
     light, mood = indoor_light(rng, request.mood, lamp, 1.2, mixed(top.color, top.accent, 0.4), tuple(stage.glows[:3]))
-    return stage, light, f"{mood} tabletop in front of a {wall_color} wall"
+    return stage, light, f"{mood} tabletop before {wall_color} walls"
 
 
 def _build_room(stage: Stage, wall_color: str, depth: float) -> None:

@@ -56,7 +56,7 @@ ROOMS: dict[str, RoomTheme] = {
     "living room": RoomTheme(
         width=(4.6, 5.8),
         depth=(3.9, 4.8),
-        height=(2.5, 2.8),
+        height=(2.6, 2.9),
         hero=("sofa", "sofa", "tv stand"),
         wall=("bookshelf", "cabinet", "plant", "floor lamp", "tv stand", "plant", "dresser"),
         middle=("armchair", "stool", "armchair"),
@@ -73,7 +73,7 @@ ROOMS: dict[str, RoomTheme] = {
     "bedroom": RoomTheme(
         width=(4.2, 5.2),
         depth=(3.9, 4.7),
-        height=(2.5, 2.7),
+        height=(2.6, 2.9),
         hero=("bed",),
         wall=("wardrobe", "dresser", "bookshelf", "floor lamp", "plant", "desk"),
         middle=("armchair", "stool"),
@@ -90,8 +90,8 @@ ROOMS: dict[str, RoomTheme] = {
     ),
     "kitchen": RoomTheme(
         width=(4.2, 5.2),
-        depth=(3.7, 4.5),
-        height=(2.5, 2.8),
+        depth=(4.4, 5.2),
+        height=(2.6, 2.9),
         hero=("counter",),
         wall=("fridge", "counter", "stove", "cabinet", "bin", "plant"),
         middle=("table", "table"),
@@ -111,7 +111,7 @@ ROOMS: dict[str, RoomTheme] = {
         height=(2.6, 2.9),
         hero=("desk", "desk", "bookshelf"),
         wall=("desk", "bookshelf", "cabinet", "plant", "desk", "shelving", "bin", "dresser"),
-        middle=("table", "desk", "boxes"),
+        middle=("table", "desk", "armchair", "table"),
         fixtures=("window", "whiteboard", "picture", "clock", "wall tv", "door", "window"),
         floors=("carpet", "carpet", "wood", "tile"),
         wall_colors=("white", "cream", "grey", "teal", "blue", "green"),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The video teacher's slot in the corridor: warped guidance in, latents of the six videos out.
 
-The published teacher starts a diffusion transformer from pure noise (`start_strength` 1) under the guidance of the encoded
-warp. The same slot starts from the encoded guidance plus less noise at a lower strength, and at 0 it is that encoding:
-no transformer is asked, and the teacher shows exactly the filled guidance.
+The published teacher starts a diffusion transformer from pure noise (`start_strength` 1) under the guidance of the
+encoded warp. The same slot starts from the encoded guidance plus less noise at a lower strength, and at 0 it is that
+encoding: no transformer is asked, and the teacher shows exactly the filled guidance.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class GuidedTransformer(Protocol):
     def __call__(
         self, guidance: Tensor, visibility: Tensor, *, start_strength: float, generator: torch.Generator
     ) -> Tensor:
-        """guidance, visibility: [V, 16, T, h, w] encoded warp and encoded mask (-1 hole, 1 seen); returns the same shape."""
+        """Returns latents [V, 16, T, h, w].
+
+        guidance, visibility: [V, 16, T, h, w] encoded warp and encoded mask (-1 hole, 1 seen).
+        """
         ...
 
 
@@ -79,9 +82,7 @@ class Teacher:
         if self.transformer is None or self.start_strength == 0.0:
             return VideoLatents(guidance, warp.rgb, warp.z, warp.mask)
         visibility = self.tokenizer.encode(_to_video(warp.mask[..., None].expand_as(warp.rgb).to(warp.rgb)))
-        latents = self.transformer(
-            guidance, visibility, start_strength=self.start_strength, generator=generator
-        )
+        latents = self.transformer(guidance, visibility, start_strength=self.start_strength, generator=generator)
         return VideoLatents(latents, _to_frames(self.tokenizer.decode(latents)), warp.z, warp.mask)
 
 

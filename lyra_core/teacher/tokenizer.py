@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLCosmos
+from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCosmos
 from torch import Tensor, nn
 
 from lyra_core.errors import LyraError

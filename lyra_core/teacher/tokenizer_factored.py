@@ -6,8 +6,8 @@ and turns each into Haar coefficients. That is a linear map of the block, so it 
 
 * `accelerate` replaces the chain of grouped 3-D convolutions by one matrix product with the same Haar matrix;
 * `factored_network` replaces it by P principal components of the blocks. The widest layers of the class then shrink
-  from 3 p^3 to P channels, and the temporal convolution behind the last one, the identity, is gone. `folded` multiplies the
-  components into the class's own weights: the same function, as plain `AutoencoderKLCosmos`.
+  from 3 p^3 to P channels, and the temporal convolution behind the last one, an identity, is gone. `folded` multiplies
+  the components into the class's own weights: the same function, as plain `AutoencoderKLCosmos`.
 
 Both leave every other module of the class in place and keep its names and weights.
 """
@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKLCosmos
 from diffusers.models.autoencoders.autoencoder_kl_cosmos import (
+    AutoencoderKLCosmos,
     CosmosCausalConv3d,
     CosmosPatchEmbed3d,
     CosmosUnpatcher3d,
@@ -41,7 +41,7 @@ MINI_CONFIG: dict[str, Any] = {
 """Constructor options of the embedded tokenizer: everything works on the latent grid, attention only in the middle."""
 
 Components = tuple[Tensor, Tensor, Tensor]
-"""(directions [P, D] orthonormal rows, deviations [P], mean [D]) of blocks of D = 3 p^3 pixels in (t, c, y, x) order."""
+"""(directions [P, D] orthonormal rows, deviations [P], mean [D]) of blocks of D = 3 p^3 pixels, (t, c, y, x) order."""
 
 
 class BlockAnalysis(nn.Module):
@@ -144,7 +144,7 @@ def factored_network(config: Mapping[str, Any], components: Components) -> Autoe
 
 @torch.no_grad()
 def folded(network: AutoencoderKLCosmos) -> AutoencoderKLCosmos:
-    """The plain class that computes the same function as a `factored_network`: components multiplied into its weights."""
+    """The plain class computing the same function as a `factored_network`: components multiplied into its weights."""
     with torch.device("meta"):
         plain = AutoencoderKLCosmos.from_config(network.config)
     plain.to_empty(device="cpu")

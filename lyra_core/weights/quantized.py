@@ -4,9 +4,9 @@
 A quantised tensor `name` of shape [R, ...] is stored as int8 `name` and float32 `name:scale` [R], value = int8 * scale
 of its row (row = output channel of every torch layer); the error of a weight is at most half a scale, i.e. 1/254 of
 the row's largest magnitude. A layer that is an identity plus something small would spend its levels on the identity:
-there the two largest weights of each row are kept in float32 (`name:peak` [R, 2], `name:peak_index` [R, 2]) and the scale
-is that of the rest. Vectors and small tensors are cheap and sensitive, so they stay float32. All metadata is one JSON
-string, because safetensors does not order its metadata entries: equal content is equal bytes.
+there the two largest weights of each row are kept in float32 (`name:peak` [R, 2], `name:peak_index` [R, 2]) and the
+scale is that of the rest. Vectors and small tensors are cheap and sensitive, so they stay float32. All metadata is one
+JSON string, because safetensors does not order its metadata entries: equal content is equal bytes.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def load_weights(path: Path | str, expected_sha256: str | None = None) -> dict[s
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
-    """The metadata given to `save_weights`; empty for a foreign safetensors file. Raises LyraError as `load_weights`."""
+    """The metadata given to `save_weights`; empty for a foreign safetensors file. Raises as `load_weights`."""
     path = _checked(path, None)
     try:
         with safe_open(path, "pt") as file:

@@ -47,7 +47,8 @@ def test_arrays_equal_the_published_ones(golden_path: FindGolden, tmp_path: Path
     for name, tolerance in ARRAYS.items():
         expected, found = theirs.GetAttribute(name), ours.GetAttribute(name)
         assert found.GetTypeName() == expected.GetTypeName()
-        np.testing.assert_allclose(np.array(found.Get()), np.array(expected.Get()), rtol=0, atol=tolerance, err_msg=name)
+        values = (np.array(attribute.Get()) for attribute in (found, expected))
+        np.testing.assert_allclose(*values, rtol=0, atol=tolerance, err_msg=name)
     degree = "radiance:sphericalHarmonicsDegree"
     assert ours.GetAttribute(degree).Get() == theirs.GetAttribute(degree).Get()
 

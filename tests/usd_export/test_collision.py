@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import DepthView, build_collider
 from usd_export.collision.depth import surface_view
@@ -226,8 +227,8 @@ def test_gaussians_alone_make_a_floor_and_drop_floaters():
     x, y = np.meshgrid(np.arange(-1, 1, 0.03), np.arange(-1, 1, 0.03))
     floor = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
     cloud = gaussians(floor, 0.02)
-    speck, fog = gaussians(np.array([[0, 0, 1.0]]), 0.04), gaussians(floor + [0, 0, 1.5], 0.6)
-    veil = gaussians(floor + [0, 0, 0.5], 0.02, opacity=0.05)
+    speck, fog = gaussians(np.array([[0, 0, 1.0]]), 0.04), gaussians(floor + np.array([0, 0, 1.5]), 0.6)
+    veil = gaussians(floor + np.array([0, 0, 0.5]), 0.02, opacity=0.05)
     parts = [cloud, speck, fog, veil]
     names = ("positions", "scales", "rotations", "opacities", "sh")
     merged = GaussianCloud(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

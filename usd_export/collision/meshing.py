@@ -6,7 +6,7 @@ from __future__ import annotations
 import manifold3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
@@ -16,7 +16,11 @@ from usd_export.errors import UsdExportError
 Vertices = NDArray[np.float64]  # [V, 3] metres
 Triangles = NDArray[np.int32]  # [T, 3], counter-clockwise seen from free space
 
-_FIRST_TOLERANCE = 0.02  # voxels that decimation may move the surface, doubled until the mesh is small enough
+_FIRST_TOLERANCE = 0.02  # voxels that decimation may move the surface, raised until the mesh is small enough
+_TOLERANCE_STEP = 1.5
+_TAUBIN = (0.5, -0.53)
+_SMOOTHING_ROUNDS = 4
+_FLOOR_PLANE = 1e-6  # metres
 _MIN_COMPONENT = 6.0  # voxels: pieces with a smaller bounding-box diagonal are floaters
 _MIN_ALTITUDE = 1e-5  # metres
 _NUDGE = 1e-4  # voxels: keeps the surface off the grid points, where marching cubes makes slivers
@@ -30,7 +34,7 @@ def extract(volume: Volume, max_triangles: int) -> tuple[Vertices, Triangles]:
     """
     vertices, triangles = _zero_level(volume)
     vertices, triangles = _without_specks(vertices, triangles, _MIN_COMPONENT * volume.grid.voxel)
-    return _decimated(vertices, triangles, volume.grid.voxel, max_triangles)
+    return _decimated(_smoothed(vertices, triangles), triangles, volume.grid.voxel, max_triangles)
 
 
 def is_watertight(triangles: Triangles) -> bool:
@@ -52,11 +56,15 @@ def _zero_level(volume: Volume) -> tuple[Vertices, Triangles]:
     return vertices[:, [1, 2, 0]] * volume.grid.voxel + volume.grid.origin, triangles
 
 
+def _neighbours(vertices: Vertices, triangles: Triangles) -> csr_matrix:
+    """Symmetric adjacency [V, V] of a closed mesh, whose triangles run along every edge both ways."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return csr_matrix((np.ones(len(edges), np.float64), edges.T), shape=(len(vertices), len(vertices)))
+
+
 def _without_specks(vertices: Vertices, triangles: Triangles, smallest: float) -> tuple[Vertices, Triangles]:
     """Keep connected pieces whose bounding box has at least the diagonal `smallest`."""
-    edges = np.concatenate([triangles[:, :2], triangles[:, 1:]])
-    graph = coo_matrix((np.ones(len(edges), bool), edges.T), shape=(len(vertices), len(vertices)))
-    count, piece = connected_components(graph, directed=False)
+    count, piece = connected_components(_neighbours(vertices, triangles), directed=False)
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     np.minimum.at(low, piece, vertices)
     np.maximum.at(high, piece, vertices)
@@ -64,6 +72,21 @@ def _without_specks(vertices: Vertices, triangles: Triangles, smallest: float) -
     if not keep.any():
         raise UsdExportError("the scene holds only specks too small for a collider; export without one")
     return _compact(vertices, triangles[keep[piece[triangles[:, 0]]]])
+
+
+def _smoothed(vertices: Vertices, triangles: Triangles) -> Vertices:
+    """Taubin's lambda | mu smoothing (1995), which does not shrink: removes the steps of the grid and depth noise.
+
+    The floor keeps its exact height.
+    """
+    adjacency = _neighbours(vertices, triangles)
+    weights = 1.0 / np.asarray(adjacency.sum(axis=1))
+    floor = np.abs(vertices[:, 2]) < _FLOOR_PLANE
+    smooth = vertices.copy()
+    for factor in _TAUBIN * _SMOOTHING_ROUNDS:
+        smooth += factor * (weights * (adjacency @ smooth) - smooth)
+        smooth[floor, 2] = 0.0
+    return smooth
 
 
 def _decimated(
@@ -79,7 +102,7 @@ def _decimated(
     tolerance = _FIRST_TOLERANCE * voxel
     reduced = solid.simplify(tolerance)
     while reduced.num_tri() > max_triangles:
-        tolerance *= 2
+        tolerance *= _TOLERANCE_STEP
         reduced = reduced.simplify(tolerance)
     mesh = reduced.to_mesh()
     vertices = mesh.vert_properties[:, :3].astype(np.float64) + center

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frame: found floors, honest fallbacks, and baking it into data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from usd_export.baking import bake_frame
+from usd_export.cloud import GaussianCloud
+from usd_export.errors import UsdExportError
+from usd_export.frame import Frame, estimate_frame
+from usd_export.spherical_harmonics import sh_basis
+
+UNIT = 4.0  # metres per scene unit
+CAMERA_HEIGHT = 1.5  # metres
+
+
+def room(floor_points: int, pitch: float, roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """World points in metres (Z-up) and the same in scene units of a camera at (0, 0, 1.5) that looks along +Y."""
+    random = np.random.default_rng(3)
+
+    def box(count: int, low: list[float], high: list[float]) -> np.ndarray:
+        return random.uniform(low, high, size=(count, 3))
+
+    parts = [
+        box(floor_points, [-3, 1, 0], [3, 6, 0]),
+        box(2000, [-0.5, 2, 0.75], [0.5, 3, 0.75]),  # table top
+        box(4000, [-3, 6, 0], [3, 6, 3]),  # back wall
+        box(2000, [-3, 1, 0], [-3, 6, 3]),  # side wall
+        box(50, [-3, 1, -1], [3, 6, 0]),  # floaters below the floor
+    ]
+    world = np.concatenate(parts)
+    world += random.normal(0, 0.005, world.shape)
+    c, s = np.cos(pitch), np.sin(pitch)
+    level = np.array([[1, 0, 0], [0, -s, c], [0, -c, -s]])  # camera axes x right, y down, z forward as columns
+    turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return world, (world - [0, 0, CAMERA_HEIGHT]) @ (level @ turn) / UNIT
+
+
+@pytest.mark.parametrize("floor_points", [800, 3000])
+@pytest.mark.parametrize("pitch", [0.0, 10.0, 25.0])
+def test_the_floor_levels_the_scene(floor_points: int, pitch: float) -> None:
+    world, local = room(floor_points, np.radians(pitch), roll=np.radians(3))
+    frame = estimate_frame(local, np.eye(4), UNIT, "known", metric=True)
+    assert np.abs(frame.apply(local) - world).max() < 0.02
+    assert frame.metric
+    assert "floor plane" in frame.up_source
+
+
+def test_a_table_top_is_no_floor() -> None:
+    """More points on the table than on the floor."""
+    _, local = room(1000, np.radians(15))
+    frame = estimate_frame(local, np.eye(4), UNIT, "known")
+    assert abs(frame.matrix[2, 3] - CAMERA_HEIGHT) < 0.02
+
+
+def test_without_a_floor_the_camera_is_level() -> None:
+    _, local = room(0, 0.0)
+    frame = estimate_frame(local, np.eye(4), UNIT, "known")
+    assert "assumed level" in frame.up_source
+    assert "no floor plane" in frame.floor_source
+    np.testing.assert_allclose(frame.rotation, [[1, 0, 0], [0, 0, 1], [0, -1, 0]], atol=1e-12)
+    assert np.mean(frame.apply(local)[:, 2] < 0) == pytest.approx(0.01, abs=0.002)
+
+
+def test_the_camera_may_be_anywhere() -> None:
+    """The frame follows the camera pose, so that one and the same world comes out."""
+    world, local = room(2000, 0.2)
+    a = 0.8
+    pose = np.array([[np.cos(a), 0, np.sin(a), 2], [0, 1, 0, -3], [-np.sin(a), 0, np.cos(a), 1], [0, 0, 0, 1.0]])
+    moved = local @ pose[:3, :3].T + pose[:3, 3]
+    frame = estimate_frame(moved, pose, UNIT, "known")
+    assert np.abs(frame.apply(moved) - world).max() < 0.02
+    ahead = frame.rotation @ pose[:3, 2]
+    assert abs(ahead[0]) < 1e-9
+    assert ahead[1] > 0.9
+
+
+def test_looking_straight_down() -> None:
+    points = np.random.default_rng(0).uniform([-1, -1, 1], [1, 1, 1.01], size=(1000, 3))
+    frame = estimate_frame(points, np.eye(4), 1.0, "known")
+    assert np.linalg.det(frame.rotation) == pytest.approx(1)
+
+
+def test_estimation_is_deterministic() -> None:
+    _, local = room(2000, 0.1)
+    first, second = (estimate_frame(local, np.eye(4), UNIT, "known").matrix for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_the_scale_must_be_positive(scale: float) -> None:
+    with pytest.raises(UsdExportError, match="must be positive"):
+        estimate_frame(np.ones((5, 3)), np.eye(4), scale, "wrong")
+
+
+@pytest.mark.parametrize("points", [np.empty((0, 3)), np.full((4, 3), np.nan)])
+def test_points_are_needed(points: np.ndarray) -> None:
+    with pytest.raises(UsdExportError, match="no finite points"):
+        estimate_frame(points, np.eye(4), 1.0, "known")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.diag([1.0, 1, -1, 1]), "mirror"),
+        (np.diag([1.0, 1, 0, 1]), "mirror or flatten"),
+        (np.diag([1.0, 2, 1, 1]), "uniformly"),
+        (np.full((4, 4), np.nan), "finite"),
+        (np.eye(3), "4x4"),
+    ],
+)
+def test_only_similarities_are_frames(matrix: np.ndarray, message: str) -> None:
+    with pytest.raises(UsdExportError, match=message):
+        Frame(matrix, "", "", "", False)
+
+
+def covariances(cloud: GaussianCloud) -> np.ndarray:
+    w, x, y, z = cloud.rotations.astype(np.float64).T
+    rotation = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    ).transpose(2, 0, 1)
+    axes = rotation * cloud.scales[:, None, :]
+    return axes @ axes.transpose(0, 2, 1)
+
+
+@pytest.mark.parametrize("degree", range(4))
+def test_baking_keeps_the_look(make_cloud: Callable[..., GaussianCloud], frame: Frame, degree: int) -> None:
+    cloud = make_cloud(degree=degree)
+    baked = bake_frame(cloud, frame).validate()
+    linear = frame.matrix[:3, :3]
+    np.testing.assert_allclose(baked.positions, frame.apply(cloud.positions), atol=1e-5)
+    np.testing.assert_allclose(covariances(baked), linear @ covariances(cloud) @ linear.T, atol=1e-5)
+    directions = np.random.default_rng(1).normal(size=(9, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    expected = np.einsum("dk,nkc->ndc", sh_basis(directions, degree), cloud.sh)
+    turned = np.einsum("dk,nkc->ndc", sh_basis(directions @ frame.rotation.T, degree), baked.sh)
+    np.testing.assert_allclose(turned, expected, atol=1e-5)
