@@ -34,8 +34,9 @@ class DepthNet(nn.Module):
         self.bottleneck = nn.ModuleList(_Attention(widths[-1]) for _ in range(_BOTTLENECK_LAYERS))
         levels = range(len(widths) - 1, 0, -1)
         self.up = nn.ModuleList(_Up(widths[level], widths[level - 1]) for level in levels)
-        self.head = nn.Conv2d(widths[0], 4, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
+        self.head = nn.Sequential(
+            nn.GroupNorm(_GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4, 3, padding=1)
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""
@@ -52,11 +53,13 @@ class DepthNet(nn.Module):
             features = layer(features)
         for up in self.up:
             features = up(features, skips.pop())
-        depth = functional.pixel_shuffle(self.head(functional.silu(features)), 2)
+        depth = functional.pixel_shuffle(self.head(features), 2)
         return depth[:, 0, :height, :width].float()
 
 
 class _Residual(nn.Module):
+    """Two normalised convolutions beside the identity; starts as the identity, so that depth adds no scale."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
@@ -67,6 +70,7 @@ class _Residual(nn.Module):
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
         )
+        nn.init.zeros_(self.layers[-1].weight)
 
     def forward(self, features: Tensor) -> Tensor:
         return features + self.layers(features)
@@ -77,11 +81,12 @@ class _Down(nn.Module):
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()
+        self.norm = nn.GroupNorm(_GROUPS, width_in)
         self.convolution = nn.Conv2d(width_in, width_out, 3, stride=2, padding=1)
         self.residual = _Residual(width_out)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.residual(self.convolution(features))
+        return self.residual(self.convolution(self.norm(features)))
 
 
 class _Up(nn.Module):
@@ -90,14 +95,13 @@ class _Up(nn.Module):
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(width_in, width_out, 1)
+        self.norm = nn.GroupNorm(_GROUPS, 2 * width_out)
         self.join = nn.Conv2d(2 * width_out, width_out, 3, padding=1)
-        self.norm = nn.GroupNorm(_GROUPS, width_out)
-        self.refine = nn.Conv2d(width_out, width_out, 3, padding=1)
+        self.residual = _Residual(width_out)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         features = functional.interpolate(self.reduce(features), scale_factor=2, mode="bilinear")
-        features = self.join(torch.cat((features, skip), dim=1))
-        return features + self.refine(functional.silu(self.norm(features)))
+        return self.residual(self.join(self.norm(torch.cat((features, skip), dim=1))))
 
 
 class _Attention(nn.Module):

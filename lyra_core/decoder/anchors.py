@@ -23,25 +23,25 @@ DISTANCE_REACH_KNOWN = 0.15
 DISTANCE_REACH_HOLE = 0.5
 """The same where the distance was filled in."""
 
-OPACITY_SHIFT_FRESH = 1.5
+OPACITY_SHIFT_FRESH = 5.0
 """Added to the raw opacity of the input view and of holes: their surfaces are seen here first."""
 
-OPACITY_SHIFT_REPEATED = -2.0
+OPACITY_SHIFT_REPEATED = -5.0
 """The same for known pixels of other key frames, which repeat what the input view shows."""
 
 SURFACE_SPREAD = 0.03
 """Width, in log distance, of the weights that pick one surface out of a cell."""
 
-SIGMA_PER_SPACING = 0.45
+SIGMA_PER_SPACING = 0.65
 """Standard deviation of a Gaussian over the distance to its neighbours."""
 
 THICKNESS = 0.15
 """Standard deviation along the normal over the footprint of a cell."""
 
-MAX_STRETCH = 4.0
+MAX_STRETCH = 8.0
 """Longest neighbour distance, in footprints, that a Gaussian covers."""
 
-EDGE_STRETCH = 8.0
+EDGE_STRETCH = 12.0
 """Neighbours further apart than this many footprints lie on different surfaces."""
 
 MIN_TANGENT_SINE = 0.2

@@ -55,7 +55,7 @@ class DecoderTraining:
     learning_rate: float = 8e-4
     weight_decay: float = 0.02
     views: int = 4
-    crops: int = 3
+    crops: int = 6
     crop: tuple[int, int] = (112, 88)
     squared: float = 5.0
     absolute: float = 0.3

@@ -33,7 +33,8 @@ def lay_yard(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
     _path(stage, back)
     for item in stage.wishes(set(CATALOG)):
         _demand(stage, item)
-    pool = [n for n in YARD_THINGS if n not in {i.name for i in request.items}]
+    asked = {i.name for i in request.items} | set(request.without)
+    pool = [n for n in YARD_THINGS if n not in asked]
     for name in _varied(rng, pool, 2 if request.sparse else rng.randint(6, 8)):
         _scatter(stage, Item(name), 25, near=3.0, far=back - 1.0, gap=0.35)
     light, mood = outdoor_light(rng, request.mood, lawn, tuple(stage.glows[:3]), view.yaw)
@@ -108,7 +109,7 @@ def lay_street(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
     _buildings(stage, half_road)
     for item in stage.wishes(set(CATALOG)):
         _demand(stage, item, half_road)
-    asked = {i.name for i in request.items}
+    asked = {i.name for i in request.items} | set(request.without)
     if not request.sparse:
         _parked(stage, half_road, asked)
     pool = [n for n in STREET_THINGS if n not in asked]

@@ -32,6 +32,7 @@ class Request:
         size: factor on the size of a room.
         aisle: storage along both sides.
         sparse: leave out what was not asked for, as far as the theme allows.
+        without: classes that must not appear.
     """
 
     items: tuple[Item, ...] = ()
@@ -43,3 +44,4 @@ class Request:
     size: float = 1.0
     aisle: bool = False
     sparse: bool = False
+    without: tuple[str, ...] = ()

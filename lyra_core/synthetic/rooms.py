@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from .moods import indoor_light
 from .lighting import Lighting
-from .objects import CATALOG, Prop
+from .objects import CATALOG, Prop, Style, build
 from .palette import COLORS, WOODS, mixed, paint, pattern, scaled, vary
 from .primitives import Material, Primitive, Texture, Vector, box
 from .request import Item, Request
@@ -27,6 +28,7 @@ _TEXTURE_SCALE = {
     Texture.TILES: 0.3,
     Texture.CORRUGATED: 0.3,
 }
+_LARGE = 1.6  # floor area [m^2] from which a wanted thing is placed before all else
 _MANY = ("door", "window", "curtained window", "high window", "picture", "wall shelf", "pipe")
 _WALL_WORDS = {"brick": Texture.BRICK, "striped": Texture.STRIPES, "tiled": Texture.TILES, "plain": Texture.PLAIN}
 
@@ -158,7 +160,7 @@ class _Furnisher:
     def __init__(self, stage: Stage, theme: RoomTheme, room: Room, name: str) -> None:
         self.stage, self.theme, self.room, self.name = stage, theme, room, name
         self.rng = stage.rng
-        self.asked = {item.name for item in stage.request.items}
+        self.asked = {item.name for item in stage.request.items} | set(stage.request.without)
         self.aisle = room.aisle
 
     def furnish(self) -> None:
@@ -166,11 +168,16 @@ class _Furnisher:
         self._lights()
         if self.aisle:
             self._aisle()
+        loose = self._loose_wishes()
+        for item in loose:
+            if self._area(item) > _LARGE:
+                self._demand(item, self._in_middle)
         self._hero()
         for item in self.stage.wishes(set(AGAINST_WALL)):
             self._demand(item, self._along_wall)
-        for item in self._loose_wishes():
-            self._demand(item, self._in_middle)
+        for item in loose:
+            if self._area(item) <= _LARGE:
+                self._demand(item, self._in_middle)
         for item in self.stage.wishes(set(WALL_FIXTURES)):
             self._demand(item, self._on_wall)
         self._small_wishes()
@@ -182,7 +189,12 @@ class _Furnisher:
         others = {*AGAINST_WALL, *WALL_FIXTURES, *CEILING_FIXTURES, *TABLE_THINGS, "rug"}
         return self.stage.wishes(set(CATALOG) - others)
 
-    def _demand(self, item: Item, place) -> None:  # type: ignore[no-untyped-def]
+    def _area(self, item: Item) -> float:
+        """Floor area [m^2] that such a thing takes."""
+        low, high = build(item.name, Style(Random(0))).bounds()
+        return (high[0] - low[0]) * (high[1] - low[1])
+
+    def _demand(self, item: Item, place: Callable[[str, str | None, int], bool]) -> None:
         if not any(place(item.name, item.color(0), tries) for tries in (40, 160)):
             self.stage.missing.append(item.name)
 
@@ -233,7 +245,8 @@ class _Furnisher:
                 half = (high[0] - low[0]) / 2
                 if y + 2 * half > self.room.depth - 0.1:
                     break
-                self._at_wall(prop, side, y + half)
+                if self._at_wall(prop, side, y + half):
+                    self.stage.deliver("rack")
                 y += 2 * half + 0.12
 
     def _hero(self) -> None:
@@ -379,6 +392,8 @@ class _Furnisher:
     def _companions(self, prop: Prop, along: float, side: str = "back") -> None:
         for name in self.theme.companions.get(prop.name, ()):
             wanted = [i for i in self.stage.request.items if i.name == name]
+            if name in self.asked and not wanted:
+                continue
             other = self.stage.make(name, wanted[0].color(0) if wanted else None)
             if name == "office chair":
                 done = self._before(prop, other, along, side, 0.1, math.pi + self.rng.uniform(-0.5, 0.5))

@@ -47,10 +47,11 @@ def _build_room(stage: Stage, wall_color: str, depth: float) -> None:
     shell = box(0, (far + near) / 2, 0, 2 * half_width, far - near, 2.6, wall)
     stage.structure("wall", Primitive(shell.kind, shell.center, shell.half, wall, hollow=True))
     stage.structure("floor", box(0, (far + near) / 2, -0.05, 2 * half_width - 0.01, far - near - 0.01, 0.062, timber(rng, scale=0.16)))
-    for name in rng.sample(["picture", "window", "wall shelf", "none"], 1):
-        if name != "none":
-            prop = stage.make(name)
-            stage.record(prop.moved(rng.uniform(-0.6, 0.6), far))
+    name = rng.sample(["picture", "window", "wall shelf", "none"], 1)[0]
+    wanted = stage.wishes({"picture", "window", "wall shelf", "clock", "mirror"})
+    if wanted or name != "none":
+        item = wanted[0] if wanted else Item(name)
+        stage.record(stage.make(item.name, item.color(0)).moved(rng.uniform(-0.6, 0.6), far))
 
 
 def _table_top(rng: Random) -> Material:
@@ -82,9 +83,8 @@ def _set(stage: Stage) -> None:
     """Wanted things first; then tall things to the back, small ones to the front."""
     rng = stage.rng
     wanted = stage.wishes(set(TABLE_THINGS))
-    stage.missing += [item.name for item in stage.request.items if item.name not in TABLE_THINGS for _ in range(item.count)]
     extra = max(0, rng.randint(7, 10) - len(wanted)) if not stage.request.sparse else 0
-    asked = {item.name for item in wanted}
+    asked = {item.name for item in wanted} | set(stage.request.without)
     names = [n for n in rng.sample(TABLE_THINGS, min(len(TABLE_THINGS), extra + 2)) if n not in asked][:extra]
     names += [rng.choice(["mug", "apple", "can", "bottle"]) for _ in range(extra - len(names))]
     for item in wanted:

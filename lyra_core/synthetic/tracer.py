@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,6 +70,21 @@ def render_packed(
     views = [_render_view(solids, flat[i], supersample) for i in range(len(flat))]
     stacked = [torch.stack(parts) for parts in zip(*views, strict=True)]
     return RenderedViews(*(part.reshape(*cameras.shape, *part.shape[1:]) for part in stacked))
+
+
+def object_pixels(packed: Packed, camera: Cameras) -> dict[int, int]:
+    """How many pixels of one CPU camera (batch shape []) show each instance, by object id."""
+    solids = _prepare(packed, Lighting((0.0, 0.0, 1.0), (0.0, 0.0, 0.0)), torch.device("cpu"), "auto")
+    ids = [solids.packed.object_id[index.numpy()] for index in _first_hits(solids, camera)]
+    values, counts = np.unique(np.concatenate(ids), return_counts=True)
+    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def _first_hits(solids: _Solids, camera: Cameras) -> Iterator[Tensor]:
+    """Packed index of the solid behind each pixel that shows one, chunk by chunk."""
+    for origins, directions in _rays(camera):
+        t, index = solids.kernels.nearest(origins, directions)
+        yield index[t < FAR / 2]
 
 
 def _prepare(packed: Packed, lighting: Lighting, device: torch.device, backend: str) -> _Solids:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from lyra_core.conditioning.depth import DepthEstimator, EmbeddedDepth, MogeDepth, TransformersDepth
 from lyra_core.decoder import DecoderConfig, GaussianDecoder
 from lyra_core.errors import LyraError
 from lyra_core.teacher.image import NoTextToImage, TextToImage
@@ -42,9 +42,16 @@ def build_images(preset: Preset) -> TextToImage:
     raise _unknown(preset, "image", preset.image, "procedural-grammar, none")
 
 
-def build_depth(preset: Preset) -> Any:
+def build_depth(preset: Preset) -> DepthEstimator:
     """The depth estimator."""
-    raise _unknown(preset, "depth", preset.depth, "embedded")
+    kind, config = preset.depth.kind, preset.depth.config
+    if kind == "embedded":
+        return EmbeddedDepth.load(_path(preset, preset.depth), preset.assumed_intrinsics)
+    if kind == "moge":
+        return MogeDepth(**config)
+    if kind == "transformers":
+        return TransformersDepth(assumed_intrinsics=preset.assumed_intrinsics, **config)
+    raise _unknown(preset, "depth", preset.depth, "embedded, moge, transformers")
 
 
 def build_tokenizer(preset: Preset) -> Tokenizer:

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from lyra_core.cameras import Cameras, intrinsics_from_fov
 from lyra_core.decoder import Anchors, DecoderConfig, GaussianDecoder, rows_to_gaussians
-from lyra_core.decoder.anchors import OPACITY_SHIFT_FRESH, OPACITY_SHIFT_REPEATED, anchor_surface, anchored_rows
+from lyra_core.decoder.anchors import (
+    OPACITY_SHIFT_FRESH,
+    OPACITY_SHIFT_REPEATED,
+    SIGMA_PER_SPACING,
+    anchor_surface,
+    anchored_rows,
+)
 from lyra_core.rotations import quaternion_to_matrix
 
 CELLS = 16 * 24
@@ -68,7 +74,7 @@ def test_spacing_sets_the_size() -> None:
     distance = 3.0 / directions[..., 2]
     surface = anchor_surface(torch.zeros(32, 40, 3), distance, torch.ones(32, 40, dtype=torch.bool), camera, (2, 2))
     spacing = 2 * 3.0 / intrinsics[0]
-    assert (surface.sigmas[..., :2] / spacing - 0.45).abs().max() < 0.02
+    assert (surface.sigmas[..., :2] / spacing - SIGMA_PER_SPACING).abs().max() < 0.02
     assert (surface.sigmas[..., 2] / spacing - 0.15).abs().max() < 0.01
 
 

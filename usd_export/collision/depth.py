@@ -15,9 +15,9 @@ Array = NDArray[np.floating]
 
 _MIN_FACING = 0.02  # |cos| between ray and normal below which a normal is taken for noise on a silhouette
 _FLOOR_UP = 0.7  # world z of the normal of a floor pixel
-_FLOOR_TOLERANCE = 0.02  # metres at the camera, grows with the distance, never beyond the cap
-_FLOOR_TOLERANCE_SLOPE = 0.005
-_FLOOR_TOLERANCE_CAP = 0.1
+_FLOOR_TOLERANCE = 0.02  # metres at the camera
+_FLOOR_WAVINESS = (0.005, 0.03)  # least and most that the tolerance grows per metre of depth,
+_FLOOR_REACH = 10.0  # up to this depth
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,10 @@ def surface_view(view: DepthView, frame_matrix: Array, horizon: float) -> Surfac
     normals = np.where(known[:, None], _normals(depth.reshape(height, width), intrinsics, rays), 0.0) @ rotation.T
     rays = rays @ rotation.T
 
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(divide="ignore"):
         plane_depth = np.where(rays[:, 2] < 0, -origin[2] / rays[:, 2], 0.0)
-    tolerance = np.minimum(_FLOOR_TOLERANCE + _FLOOR_TOLERANCE_SLOPE * depth, _FLOOR_TOLERANCE_CAP)
     above = origin[2] + depth * rays[:, 2]
-    level = known & (plane_depth > 0) & (np.abs(above) < tolerance)
-    faces_up = uniform_filter((level & (normals[:, 2] > _FLOOR_UP)).reshape(height, width).astype(np.float32), 5)
-    floor = level & (faces_up.reshape(-1) > 0.5)
+    floor = _floor_pixels(depth, above, normals[:, 2], (height, width)) & (plane_depth > 0)
     depth[floor] = plane_depth[floor]
     normals[floor] = (0.0, 0.0, 1.0)
 
@@ -97,6 +94,27 @@ def surface_view(view: DepthView, frame_matrix: Array, horizon: float) -> Surfac
         planes=np.concatenate([normals, offsets[:, None]], axis=1).astype(np.float32),
         floor=floor & ~far,
     )
+
+
+def _floor_pixels(depth: Array, above: Array, up: Array, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels [H * W] that show the floor: near z = 0 and, with their neighbours, facing up.
+
+    How near depends on the depth map: an exact one keeps rugs and kerbs apart from the floor, an estimated one waves
+    by percents of the distance. The waviness is the median of |height| / distance of what may be floor.
+
+    Args:
+        depth: Metres [H * W], 0 where unknown.
+        above: Height over z = 0, metres [H * W].
+        up: World z of the normals [H * W].
+        shape: H, W.
+    """
+    height, known = np.abs(above), depth > 0
+    faces_up = known & (up > _FLOOR_UP)
+    candidates = faces_up & (height < _FLOOR_TOLERANCE + _FLOOR_WAVINESS[1] * depth)
+    waviness = 1.48 * float(np.median(height[candidates] / depth[candidates])) if candidates.any() else 0.0
+    share = np.clip(2.5 * waviness, *_FLOOR_WAVINESS)
+    near = known & (height < _FLOOR_TOLERANCE + share * np.minimum(depth, _FLOOR_REACH))
+    return near & (uniform_filter((near & faces_up).reshape(shape).astype(np.float32), 5).reshape(-1) > 0.5)
 
 
 def _checked(view: DepthView) -> NDArray[np.float64]:
