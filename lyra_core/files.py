@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,5 +28,10 @@ def require_writable_folder(path: Path) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise LyraError(f"folder {folder} does not exist. Create it first, or choose another output.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise LyraError(f"folder {folder} is not writable. Change its permissions, or choose another output.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell: a mount can be read-only
+            pass
+    except OSError as error:
+        raise LyraError(
+            f"folder {folder} is not writable ({error.strerror}). Change its permissions, or choose another output."
+        ) from error

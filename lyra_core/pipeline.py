@@ -87,7 +87,7 @@ class LyraPipeline:
         Raises LyraError for an unknown name, and when weights are missing: with the place where they are expected.
         """
         preset = load_preset(name)
-        components.require_files(preset)
+        preset.require_files()
         return cls(
             preset,
             components.build_images(preset),

@@ -46,14 +46,15 @@ def write_tiny_model(folder: Path) -> Path:
 
     from lyra_core.conditioning.depth_net import DepthNet
     from lyra_core.decoder import DecoderConfig, GaussianDecoder
-    from lyra_core.distillation.tokenizer_start import block_components, calibrate, start_as_components
+    from lyra_core.distillation.tokenizer_start import calibrate, start_as_components
     from lyra_core.teacher.tokenizer import Tokenizer
     from lyra_core.teacher.tokenizer_factored import MINI_CONFIG, factored_network
     from lyra_core.weights.quantized import save_weights
 
     generator = torch.Generator().manual_seed(0)
     small = {**MINI_CONFIG, "encoder_block_out_channels": (64, 64), "decode_block_out_channels": (64, 64)}
-    network = factored_network(small, block_components(torch.rand(400, 1536, generator=generator) - 0.5, 40))
+    directions = torch.linalg.qr(torch.randn(1536, 40, generator=generator))[0].T.contiguous()
+    network = factored_network(small, (directions, torch.full((40,), 0.1), torch.zeros(1536)))
     start_as_components(network, generator)
     calibrate(network, torch.rand(1, 3, 9, 32, 64, generator=generator) * 2 - 1)
     Tokenizer(network).save(folder / "tokenizer.safetensors")

@@ -112,9 +112,7 @@ def _weights() -> list[Finding]:
     findings = []
     for name in preset_names():
         preset = load_preset(name)
-        parts = (preset.image, preset.depth, preset.tokenizer, preset.teacher, preset.decoder)
-        files = [part.file for part in parts if part.file]
-        missing = [file for file in files if not (preset.weights_folder / file).exists()]
+        files, missing = preset.files, preset.missing_files
         listed = Manifest.load(preset.weights_folder).files
         if missing:
             state: State = "missing" if preset.weights_source else "broken"

@@ -64,6 +64,7 @@ def generate(request: GenerateRequest, bars: PhaseBars) -> Summary:
     from lyra_core.weights.presets import load_preset
 
     preset = load_preset(request.model)
+    preset.require_files()
     image = read_image(request.image) if request.image else None
     depth = read_depth(request.depth, preset.assumed_intrinsics) if request.depth else None
 
@@ -95,10 +96,20 @@ def _write(scene: Scene, request: GenerateRequest, paths: OutputPaths, bars: Pha
         bars("preview", 0, 1)
         title = request.prompt or (request.image.name if request.image else "")
         write_preview(preview, scene, title, collider=request.collider)
-        write_json(provenance, scene.provenance)
+        write_json(provenance, {**scene.provenance, "frame": _frame_facts(scene)})
         bars("write", 0, 1)
         files = scene.save(paths.scene, collider=request.collider)
     return [*files, paths.preview, paths.provenance, *inputs]
+
+
+def _frame_facts(scene: Scene) -> dict[str, Any]:
+    frame = scene.frame
+    return {
+        "metres_per_scene_unit": frame.scale,
+        "metric": frame.metric,
+        "up_source": frame.up_source,
+        "floor_source": frame.floor_source,
+    }
 
 
 def save_inputs(scene: Scene, folder: Path) -> list[Path]:

@@ -71,8 +71,8 @@ def write_cloud_preview(
     labels = ("front", "moved left", "moved right", "moved closer")
     cells = [*zip(labels, map(_bytes, views), strict=True), ("depth (near: bright)", depth_colors(depth[0]))]
     if collider is not None:
-        cells.append(("collider: floor green, obstacles orange",
-                      _collider_overlay(frame.apply(collider.vertices), collider.triangles, cameras[0], views[0])))  # fmt: skip
+        mesh = _collider_overlay(frame.apply(collider.vertices), collider.triangles, cameras[0], views[0])
+        cells.append(("collider: floor green, obstacles orange", mesh))
     with replacing(path) as temporary:
         sheet(cells, title, caption).save(temporary)
 
@@ -83,7 +83,7 @@ def sheet(cells: list[tuple[str, Picture]], title: str, caption: str) -> Image.I
     width = max(picture.width for _, picture in pictures)
     columns = (len(pictures) + 1) // 2
     row = CELL_HEIGHT + LABEL_HEIGHT + GAP
-    size = (2 * MARGIN + columns * width + (columns - 1) * GAP, TITLE_HEIGHT + 2 * row + MARGIN)
+    size = (2 * MARGIN + columns * width + (columns - 1) * GAP, TITLE_HEIGHT + 2 * row)
     page = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((MARGIN, 18), _printable(title, page.width, 28), INK, ImageFont.load_default(28))
@@ -158,9 +158,10 @@ def _cameras_for(gaussians: Gaussians) -> Cameras:
     width, height = _CLOUD_VIEW
     intrinsics = intrinsics_from_fov(_CLOUD_FOV, width, height)
     headings = [_heading(turn * torch.pi / 4) for turn in range(8)]
-    toward = torch.stack([((centers - eye) @ heading > 0.6 * (centers - eye).norm(dim=-1)).sum() for heading in headings])
-    ahead = headings[int(toward.argmax())]
-    reach = float((centers - eye).norm(dim=-1).median())
+    offsets = centers - eye
+    distances = offsets.norm(dim=-1)
+    ahead = max(headings, key=lambda heading: int((offsets @ heading > 0.6 * distances).sum()))
+    reach = float(distances.median())
     side = torch.linalg.cross(ahead, torch.tensor((0.0, 0.0, 1.0)))
     moves = torch.stack((0 * side, -0.2 * side, 0.2 * side, 0.3 * ahead)) * reach
     poses = look_at(eye + moves, eye + reach * ahead, (0.0, 0.0, 1.0))

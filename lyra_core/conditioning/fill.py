@@ -12,7 +12,6 @@ Depth is averaged as inverse depth, in which planes are linear.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -55,7 +54,7 @@ def fill_holes(warp: Warp, mode: str = "none") -> Warp:
     mask = warp.mask.reshape(-1, *size)
     values = torch.cat((warp.rgb, 1.0 / warp.z[..., None]), dim=-1).reshape(-1, *size, 4)
     values = torch.where(mask[..., None], values, 0.0)
-    grow = _grow_compiled if values.device.type == "cpu" else grow
+    grow = grow_compiled if values.device.type == "cpu" else grow
     values = grow(values, _states(warp).reshape(-1, *size)).reshape(*warp.rgb.shape[:-1], 4)
     depth = 1.0 / values[..., 3].clamp_min(1.0 / PUBLISHED_MAX_DEPTH)
     hole = ~warp.mask
@@ -91,17 +90,19 @@ def _grow_from(values: Tensor, source: Tensor, hole: Tensor) -> tuple[Tensor, Te
         filled = filled | ring
 
 
-def _grow_compiled(values: Tensor, states: Tensor) -> Tensor:
+def grow_compiled(values: Tensor, states: Tensor) -> Tensor:
     """`grow` by the compiled kernel, frames spread over torch's thread count."""
+    from lyra_core.rendering.jit import spread
+
     from .fill_numba import fill_frame
 
     values = values.contiguous().clone()
 
-    def fill(frame: int) -> None:
-        fill_frame(values[frame].numpy(), states[frame].numpy())
+    def fill(begin: int, end: int) -> None:
+        for frame in range(begin, end):
+            fill_frame(values[frame].numpy(), states[frame].numpy())
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(fill, range(len(values))))
+    spread(fill, len(values))
     return values
 
 

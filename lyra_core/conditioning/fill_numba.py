@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from lyra_core.rendering.jit import compiled
 
 from . import fill
 
@@ -14,7 +15,7 @@ _BIAS = np.float32(fill.FAR_BIAS)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fill_frame(values, states):
     """Fill `values` [H, W, 4] in place where `states` [H, W] is HOLE; the work grows with the number of holes."""
     states = states.copy()
@@ -28,7 +29,7 @@ def fill_frame(values, states):
     _diffuse(values, states, filled)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _grow(values, states):
     """Fill ring by ring; returns the filled pixels [N, 2] in that order."""
     height, width = states.shape
@@ -50,7 +51,7 @@ def _grow(values, states):
     return pixels[:ring_end]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _queue_neighbours(queued, pixels, end, y, x):
     """Append the holes around a pixel that are not queued yet; returns the new end."""
     for j in range(max(y - 1, 0), min(y + 2, queued.shape[0])):
@@ -62,7 +63,7 @@ def _queue_neighbours(queued, pixels, end, y, x):
     return end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _diffuse(values, states, pixels):
     """Replace every filled pixel by the mean of its neighbours, a few times, all at once."""
     means = np.empty((len(pixels), 4), np.float32)
@@ -74,7 +75,7 @@ def _diffuse(values, states, pixels):
             values[pixels[n, 0], pixels[n, 1]] = means[n]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _average(values, states, y, x, radius, bias, out):
     """Weighted mean of the source pixels around (y, x), itself not counted; `out` stays as it is if there are none."""
     height, width = states.shape

@@ -11,7 +11,6 @@ that surface alone, each weighted by the area of the pixel its box covers. No pi
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -91,7 +90,7 @@ def render_surface(surface: Surface, cameras: Cameras) -> Warp:
     flat = cameras.reshape(-1)
     w2c = flat.w2c.to(surface.position).contiguous()
     intrinsics = flat.intrinsics.to(surface.position).contiguous()
-    splat = _splat_compiled if surface.position.device.type == "cpu" else splat_surface
+    splat = splat_compiled if surface.position.device.type == "cpu" else splat_surface
     sums = splat(surface, w2c, intrinsics, cameras.height, cameras.width)
     return Warp(*(part.reshape(cameras.shape + part.shape[1:]) for part in _resolve(sums)))
 
@@ -105,8 +104,10 @@ def splat_surface(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int
     return torch.stack(frames)
 
 
-def _splat_compiled(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int, width: int) -> Tensor:
+def splat_compiled(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int, width: int) -> Tensor:
     """`splat_surface` by the compiled kernel, frames spread over torch's thread count."""
+    from lyra_core.rendering.jit import spread
+
     from .surface_numba import splat_frame
 
     arrays = [
@@ -115,11 +116,11 @@ def _splat_compiled(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: i
     ]
     sums = torch.empty(len(w2c), height, width, 6)
 
-    def draw(frame: int) -> None:
-        splat_frame(*arrays, w2c[frame].numpy(), intrinsics[frame].numpy(), sums[frame].numpy())
+    def draw(begin: int, end: int) -> None:
+        for frame in range(begin, end):
+            splat_frame(*arrays, w2c[frame].numpy(), intrinsics[frame].numpy(), sums[frame].numpy())
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(draw, range(len(w2c))))
+    spread(draw, len(w2c))
     return sums
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from lyra_core.rendering.jit import compiled
 
 from . import surface
 
@@ -22,7 +23,7 @@ _HALF, _ONE, _TWO, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(2.0), np
 _EMPTY = np.float32(np.inf)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def splat_frame(position, tangent_x, tangent_y, color, rim, focal, w2c, intrinsics, sums):
     """Fill `sums` [H, W, 6] with one camera's view: weighted r, g, b, z, then the weight and the front rim's weight."""
     height, width = sums.shape[:2]
@@ -33,7 +34,7 @@ def splat_frame(position, tangent_x, tangent_y, color, rim, focal, w2c, intrinsi
     _accumulate(boxes, color, rim, samples, sums)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _boxes(position, tangent_x, tangent_y, focal, w2c, intrinsics):
     """Centre x, y, depth and half extents of every patch [N, 5] [target pixels]."""
     boxes = np.empty((len(position), 5), np.float32)
@@ -59,7 +60,7 @@ def _boxes(position, tangent_x, tangent_y, focal, w2c, intrinsics):
     return boxes
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def _projected_step(tangent, w2c, u, v):
     """Size of a tangent's image, times depth over focal length."""
     x, y, z = tangent
@@ -69,7 +70,7 @@ def _projected_step(tangent, w2c, u, v):
     return abs(right - u * forward), abs(down - v * forward)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _nearest_samples(boxes, height, width):
     """Nearest depth at the 2 x 2 samples of every pixel [H, W, 4]."""
     samples = np.full((height, width, 4), _EMPTY, np.float32)
@@ -90,13 +91,13 @@ def _nearest_samples(boxes, height, width):
     return samples
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _keep_visible_range(samples):
     """Replace the first two samples of every pixel by the depth interval of the surface that owns it."""
     for row in range(samples.shape[0]):
         for column in range(samples.shape[1]):
             four = samples[row, column]
-            four.sort()
+            _sort(four)
             if four[1] == _EMPTY:
                 four[0], four[1] = _EMPTY, -_EMPTY
                 continue
@@ -111,13 +112,22 @@ def _keep_visible_range(samples):
             four[0], four[1] = four[start] * _LOWER, four[end] * _UPPER
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
+def _sort(four):
+    """Ascending, by a network of five comparisons."""
+    a, b = min(four[0], four[1]), max(four[0], four[1])
+    c, d = min(four[2], four[3]), max(four[2], four[3])
+    low, high = max(a, c), min(b, d)
+    four[0], four[1], four[2], four[3] = min(a, c), min(low, high), max(low, high), max(b, d)
+
+
+@compiled
 def _joined(four, index):
     """Whether the next deeper sample belongs to the same surface."""
     return four[index + 1] < _EMPTY and four[index + 1] <= four[index] * _GROUP_RATIO
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _accumulate(boxes, color, rim, interval, sums):
     """Add every patch to the pixels it covers and whose surface it belongs to."""
     height, width = sums.shape[:2]

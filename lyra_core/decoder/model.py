@@ -73,7 +73,8 @@ class GaussianDecoder(nn.Module):
         self._check(latents, cameras, plucker_latents, time_latents, anchors)
         raw = self._raw(self._tokens(latents, plucker_latents, time_latents, anchors), latents)
         if self.config.depth_anchor and anchors is not None:
-            return self._anchored(raw.float(), cameras, anchors)
+            with torch.autocast(raw.device.type, enabled=False):  # anchor geometry does not survive bfloat16
+                return self._anchored(raw.float(), cameras, anchors)
         return self._along_rays(raw, cameras, anchors).flatten(1, -2)
 
     def prune(self, rows: Tensor) -> Tensor:

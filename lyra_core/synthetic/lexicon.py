@@ -217,25 +217,43 @@ FLOOR_WORDS = _phrases(
         "concrete": "concrete cement screed",
     }
 )
-WALL_WORDS = _phrases({"brick": "brick bricked", "striped": "striped wallpapered", "tiled": "tiled tile", "plain": "plain plastered"})
+WALL_WORDS = _phrases(
+    {"brick": "brick bricked", "striped": "striped wallpapered", "tiled": "tiled tile", "plain": "plain plastered"}
+)
 
 WALL_NOUNS = {"wall", "wallpaper"}
 FLOOR_NOUNS = {"floor", "flooring", "ground"}
 
-PLAIN_WORDS = set(
-    """the this that these those and or with of in on at to from by for near next beside behind under over above below into
-    along against between around front side left right middle centre center corner top there is are has have having its it
-    which where while some any other each full filled furnished containing standing sitting lying parked hanging placed
-    painted coloured colored made scene view photo image picture-of render showing inside outside indoor outdoor indoors
-    outdoors interior exterior place space one's my our your their his her very quite rather
-    new old clean tidy nice beautiful cute pretty simple realistic typical ordinary stylish elegant rustic industrial
-    wooden metal plastic glass leather brick steel stacked loaded open closed round square long short tall low high
-    comfortable light-filled row stack pile set group bunch piece filled lit day time style like also plus as x""".split()
+PLAIN_WORDS = frozenset(
+    """
+    the this that these those and or with of in on at to from by for near next beside behind under over above
+    below into along against between around front side left right middle centre center corner top there is are has
+    have having its it which where while any other each full filled furnished containing standing sitting lying
+    parked hanging placed painted coloured colored made scene view photo image render showing inside outside
+    indoor outdoor indoors outdoors interior exterior place space one's my our your their his her very quite
+    rather new old clean tidy nice beautiful cute pretty simple realistic typical ordinary stylish elegant rustic
+    industrial metal plastic glass leather steel stacked loaded open closed round square long short tall low high
+    comfortable row stack pile set group bunch piece lit day time style like also plus as x
+    """.split()  # noqa: SIM905
 )
 """Words that are understood and change nothing."""
 
 LINK_WORDS = {"is", "are", "in", "painted", "coloured", "colored", "being"}
-BREAK_WORDS = {"with", "on", "near", "beside", "behind", "under", "next", "against", "containing", "showing", "has", "have", "at"}
+BREAK_WORDS = {
+    "with",
+    "on",
+    "near",
+    "beside",
+    "behind",
+    "under",
+    "next",
+    "against",
+    "containing",
+    "showing",
+    "has",
+    "have",
+    "at",
+}
 EMPTY_WORDS = {"empty", "bare", "uncluttered"}
 REFUSING_WORDS = {"no", "without"}
 AISLE_WORDS = {"aisle"}

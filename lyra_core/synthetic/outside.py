@@ -23,7 +23,9 @@ _HILLS = ((0.16, 0.3, 0.12), (0.22, 0.36, 0.16))
 
 def lay_yard(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
     """A garden: lawn, path, a house or a shed behind, hedges and fences around."""
-    view = View((rng.uniform(-0.8, 0.8), 0.0, rng.uniform(1.5, 1.9)), rng.uniform(-0.12, 0.12), rng.uniform(-0.22, -0.15), 7.0)
+    view = View(
+        (rng.uniform(-0.8, 0.8), 0.0, rng.uniform(1.5, 1.9)), rng.uniform(-0.12, 0.12), rng.uniform(-0.22, -0.15), 7.0
+    )
     stage = Stage(rng, Space((-14, -6), (14, 30)), view, request)
     lawn = _ground(stage, "grass", pattern(*_GRASS, Texture.GRASS, 1.0, gloss=0.0))
     _hills(stage)
@@ -52,7 +54,9 @@ def _hills(stage: Stage) -> None:
     for i in range(4):
         x = -33 + 22 * i + rng.uniform(-4, 4)
         green = pattern(*_HILLS, Texture.FOLIAGE, 3.0, gloss=0.0)
-        stage.structure("hill", ellipsoid(x, rng.uniform(40, 44), -1.5, (rng.uniform(15, 20), 6, rng.uniform(5, 9)), green))
+        stage.structure(
+            "hill", ellipsoid(x, rng.uniform(40, 44), -1.5, (rng.uniform(15, 20), 6, rng.uniform(5, 9)), green)
+        )
 
 
 def _backdrop_of_yard(stage: Stage, back: float) -> None:
@@ -76,7 +80,7 @@ def _backdrop_of_yard(stage: Stage, back: float) -> None:
         for i in range(2 if len(panel.primitives) < 8 else 0):
             edge = 6.2 + 0.35 * (back - 8.5)
             stage.try_add(panel, sign * edge, back - 0.4 - step * (i + 0.5), -sign * math.pi / 2, gap=0.0)
-    for _ in range(3):
+    for _ in range(0 if "tree" in stage.request.without else 3):
         for _ in range(8):
             if stage.try_add(stage.make("tree"), rng.uniform(-10, 10), back + rng.uniform(2.0, 4.5), gap=0.1):
                 break
@@ -86,20 +90,34 @@ def _backdrop_of_yard(stage: Stage, back: float) -> None:
 
 def _path(stage: Stage, back: float) -> None:
     rng = stage.rng
-    stone = pattern((0.55, 0.53, 0.49), (0.4, 0.39, 0.36), rng.choice([Texture.SPECKLE, Texture.BRICK, Texture.TILES]), 0.5, gloss=0.0)
+    stone = pattern(
+        (0.55, 0.53, 0.49),
+        (0.4, 0.39, 0.36),
+        rng.choice([Texture.SPECKLE, Texture.BRICK, Texture.TILES]),
+        0.5,
+        gloss=0.0,
+    )
     x = rng.choice([-1, 1]) * rng.uniform(0.6, 1.8)
     if rng.random() < 0.5:
         stage.structure("pavement", box(x, back / 2, -0.03, 1.1, back + 2, 0.045, stone))
         return
     for i in range(9):
-        stage.structure("pavement", cylinder(x + 0.25 * math.sin(i * 1.1), 1.8 + 0.95 * i, -0.03, rng.uniform(0.28, 0.36), 0.05, stone))
+        stage.structure(
+            "pavement",
+            cylinder(x + 0.25 * math.sin(i * 1.1), 1.8 + 0.95 * i, -0.03, rng.uniform(0.28, 0.36), 0.05, stone),
+        )
 
 
 def lay_street(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
     """A street between two rows of buildings, parked cars at the kerbs."""
     half_road = rng.uniform(3.0, 3.6)
     side = rng.choice([-1, 1])
-    view = View((side * rng.uniform(0.4, 1.4), 0.0, rng.uniform(1.5, 1.9)), side * rng.uniform(0.0, 0.12), rng.uniform(-0.2, -0.14), 8.0)
+    view = View(
+        (side * rng.uniform(0.4, 1.4), 0.0, rng.uniform(1.5, 1.9)),
+        side * rng.uniform(0.0, 0.12),
+        rng.uniform(-0.2, -0.14),
+        8.0,
+    )
     stage = Stage(rng, Space((-20, -6), (20, 46)), view, request)
     road = pattern((0.2, 0.2, 0.21), (0.27, 0.27, 0.27), Texture.ASPHALT, 1.0, gloss=0.0)
     _ground(stage, "grass", pattern(*_GRASS, Texture.GRASS, 1.0, gloss=0.0))
@@ -117,7 +135,11 @@ def lay_street(rng: Random, request: Request) -> tuple[Stage, Lighting, str]:
         if name not in asked:
             _kerbside(stage, Item(name), half_road, 20)
     light, mood = outdoor_light(rng, request.mood, road.color, tuple(stage.glows[:3]), view.yaw)
-    return stage, light, f"{mood} street with parked cars" if "car" in {p.name for p in stage.placed} else f"{mood} street"
+    return (
+        stage,
+        light,
+        f"{mood} street with parked cars" if "car" in {p.name for p in stage.placed} else f"{mood} street",
+    )
 
 
 def _roadway(stage: Stage, road: Material, half_road: float) -> None:
@@ -173,10 +195,14 @@ def _far_row(stage: Stage, side: int, half_road: float, first: float) -> None:
 
 def _far_building(stage: Stage, x: float, y: float, width: float, height: float, length: float = 4.0) -> None:
     rng = stage.rng
-    color = mixed(COLORS[rng.choice(["cream", "grey", "red", "orange", "white", "brown", "teal"])], (0.6, 0.57, 0.53), 0.45)
+    color = mixed(
+        COLORS[rng.choice(["cream", "grey", "red", "orange", "white", "brown", "teal"])], (0.6, 0.57, 0.53), 0.45
+    )
     wall = pattern(color, _FAR_GLASS, Texture.FACADE, rng.uniform(2.2, 2.7), gloss=0.0)
     roof = paint(scaled(color, 0.55), 0.0)
-    stage.structure("shop", box(x, y, 0, width, length, height, wall), box(x, y, height, width + 0.4, length + 0.4, 0.3, roof))
+    stage.structure(
+        "shop", box(x, y, 0, width, length, height, wall), box(x, y, height, width + 0.4, length + 0.4, 0.3, roof)
+    )
 
 
 def _parked(stage: Stage, half_road: float, asked: set[str]) -> None:
@@ -250,4 +276,3 @@ def _varied(rng: Random, pool: list[str], count: int) -> list[str]:
         if len(names) < count and (name not in names or name in ("tree", "bush", "flower bed")):
             names.append(name)
     return names
-

@@ -221,10 +221,14 @@ def _finish_surface(reader: _Reader, surface: str) -> bool:
     color = reader.colors[-1] if reader.colors else None
     if surface == "wall":
         kind = next((lexicon.WALL_WORDS[f] for f in reader.finishes if f in lexicon.WALL_WORDS), None)
-        request = replace(reader.request, wall_color=color or reader.request.wall_color, wall=kind or reader.request.wall)
+        request = replace(
+            reader.request, wall_color=color or reader.request.wall_color, wall=kind or reader.request.wall
+        )
     else:
         kind = next((lexicon.FLOOR_WORDS[f] for f in reader.finishes if f in lexicon.FLOOR_WORDS), None)
-        request = replace(reader.request, floor_color=color or reader.request.floor_color, floor=kind or reader.request.floor)
+        request = replace(
+            reader.request, floor_color=color or reader.request.floor_color, floor=kind or reader.request.floor
+        )
     reader.request = request
     return _noun_done(reader, surface)
 
@@ -352,7 +356,7 @@ def _homes(word: str) -> dict[str, int]:
     for theme in THEMES:
         name = _resolve(word, theme)
         if name in _inventory(theme):
-            homes[theme] = 3 if name in OUTDOOR_ONLY or theme == "tabletop" and _small(name) else 1
+            homes[theme] = 3 if name in OUTDOOR_ONLY or (theme == "tabletop" and _small(name)) else 1
     if word in ("table:any", "desk:any"):
         homes["tabletop"] = 1
     return homes

@@ -72,6 +72,6 @@ def _tally(world: World, items: tuple[Item, ...]) -> _Tally:
 
 def _complaints(missing: Counter[str], theme: str) -> list[str]:
     return [
-        f"No good place in view for {count} {plural(name) if count > 1 else name} in this {theme}."
+        f"No good place in view for {count} {plural(name) if count > 1 else name} ({theme}, 70 degrees of view)."
         for name, count in missing.items()
     ]

@@ -32,7 +32,7 @@ class Kernels(Protocol):
 class Hits(NamedTuple):
     """Points where rays met solids, [N] each; `local` and `local_normal` are in the solid's own axes [N, 3]."""
 
-    index: Tensor
+    solid: Tensor
     t: Tensor
     point: Tensor
     local: Tensor
@@ -95,19 +95,19 @@ class Shader:
         lit = (~self._kernels.occluded(lifted, towards, limit)).float()
         facing = (normal * towards).sum(-1).clamp_min(0) * (hits.normal * towards).sum(-1).clamp(0, 0.1) * 10
         half_way = torch.nn.functional.normalize(towards - directions, dim=-1)
-        shine = self._gloss[hits.index] * (normal * half_way).sum(-1).clamp_min(0) ** 40 * 0.6
+        shine = self._gloss[hits.solid] * (normal * half_way).sum(-1).clamp_min(0) ** 40 * 0.6
         up = 0.5 + 0.5 * normal[:, 2:3]
         ambient = _like(light.ambient, base) * torch.lerp(_like(light.bounce, base), torch.ones_like(base), up)
-        incoming = ambient * self._openness(hits)[:, None] + _like(light.key_color, base) * (
-            facing * strength * lit
-        )[:, None]
+        incoming = (
+            ambient * self._openness(hits)[:, None] + _like(light.key_color, base) * (facing * strength * lit)[:, None]
+        )
         for glow in light.glows:
             offset = _like(glow.position, base) - lifted
             squared = (offset * offset).sum(-1) / glow.radius**2
             wrap = 0.6 + 0.4 * (torch.nn.functional.normalize(offset, dim=-1) * normal).sum(-1)
             incoming = incoming + _like(glow.color, base) * (wrap.clamp_min(0) / (1 + squared) ** 1.5)[:, None]
         color = base * incoming + (shine * lit)[:, None] * _like(light.key_color, base)
-        emission = self._emission[hits.index][:, None]
+        emission = self._emission[hits.solid][:, None]
         color = torch.where(emission > 0, base * emission, color)
         if light.haze > 0:
             clear = torch.exp(-light.haze * hits.t)[:, None]
@@ -127,7 +127,7 @@ class Shader:
 
     def _surface(self, hits: Hits, directions: Tensor, pixel_angle: float) -> tuple[Tensor, Tensor]:
         """Albedo and shading normal, both [N, 3]."""
-        half, scale = self._half[hits.index], self._scale[hits.index]
+        half, scale = self._half[hits.solid], self._scale[hits.solid]
         angle = torch.atan2(hits.local[:, 1], hits.local[:, 0]) * half[:, 0]
         x, y, z = hits.local.unbind(-1)
         axis = hits.local_normal.abs().argmax(-1)
@@ -135,15 +135,15 @@ class Shader:
         v = torch.where(hits.on_side | (axis != 2), z, y)
         grazing = (hits.normal * directions).sum(-1).abs().clamp_min(0.15)
         width = hits.t * pixel_angle / (scale * grazing.sqrt())
-        seed = torch.frac(self._center[hits.index].sum(-1) * 3.7).abs()
+        seed = torch.frac(self._center[hits.solid].sum(-1) * 3.7).abs()
         base = torch.empty_like(hits.point)
         normal = hits.normal.clone()
-        texture = self._texture[hits.index]
+        texture = self._texture[hits.solid]
         for kind in self._textures:
             chosen = (texture == kind).nonzero()[:, 0]
             if not len(chosen):
                 continue
-            solid = hits.index[chosen]
+            solid = hits.solid[chosen]
             surface = Surface(
                 (u / scale)[chosen],
                 (v / scale)[chosen],

@@ -69,9 +69,7 @@ class Space:
 
     def fits(self, block: Block, gap: float = 0.06) -> bool:
         """Whether the block lies inside the rectangle and keeps `gap` [m] from every other."""
-        inside = all(
-            self.low[0] <= x <= self.high[0] and self.low[1] <= y <= self.high[1] for x, y in block.corners()
-        )
+        inside = all(self.low[0] <= x <= self.high[0] and self.low[1] <= y <= self.high[1] for x, y in block.corners())
         return inside and not any(block.overlaps(other, gap) for other in self.blocks)
 
     def take(self, block: Block) -> None:

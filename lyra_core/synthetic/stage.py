@@ -88,9 +88,7 @@ class Stage:
         self.space.take(block_of(prop, x, y, yaw, z))
         self.record(prop.moved(x, y, z, yaw), quiet)
 
-    def try_add(
-        self, prop: Prop, x: float, y: float, yaw: float = 0.0, z: float = 0.0, *, gap: float = 0.06
-    ) -> bool:
+    def try_add(self, prop: Prop, x: float, y: float, yaw: float = 0.0, z: float = 0.0, *, gap: float = 0.06) -> bool:
         """Put the thing there when the place is free; says whether it was."""
         if not self.space.fits(block_of(prop, x, y, yaw, z), gap):
             return False

@@ -7,6 +7,8 @@ Each ray first tests every bounding sphere in one vectorised pass, then only the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numba import njit, prange
@@ -144,11 +146,11 @@ def _occluded(o, d, limit, cx, cy, cz, radius, kind, matrix, offset, taper, cast
             if not dark:
                 _reach(ox, oy, oz, dx, dy, dz, cx, cy, cz, radius, along, room)
                 for j in range(cx.shape[0]):
-                    if room[j] > 0 and along[j] + radius[j] > 0 and along[j] - radius[j] < limit[i] and casts[j]:
-                        if _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper) < limit[i]:
-                            dark = True
-                            last = j
-                            break
+                    near = room[j] > 0 and along[j] + radius[j] > 0 and along[j] - radius[j] < limit[i] and casts[j]
+                    if near and _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper) < limit[i]:
+                        dark = True
+                        last = j
+                        break
             out[i] = dark
 
 
@@ -172,7 +174,11 @@ def _distance(j, x, y, z, kind, half, rotation, center, taper, hollow):
         slope = hx * (taper[j] - one) / (np.float32(2.0) * hz)
         rim = hx * (taper[j] + one) * np.float32(0.5) + slope * max(-hz, min(hz, lz))
         side = (np.sqrt(lx * lx + ly * ly) - rim) / np.sqrt(one + slope * slope)
-        d = max(side, abs(lz) - hz)
+        cap = abs(lz) - hz
+        ex, ez = max(side, zero), max(cap, zero)
+        widest = hx * max(taper[j], one)
+        ball = np.sqrt(lx * lx + ly * ly + lz * lz) - np.sqrt(widest * widest + hz * hz)
+        d = max(np.sqrt(ex * ex + ez * ez) + min(max(side, cap), zero), ball)
     else:
         ux, uy, uz = lx / hx, ly / hy, lz / hz
         gx, gy, gz = ux / hx, uy / hy, uz / hz
@@ -183,16 +189,18 @@ def _distance(j, x, y, z, kind, half, rotation, center, taper, hollow):
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _clearance(p, limit, radius, kind, half, rotation, center, taper, hollow, out):
+def _clearance(p, limit, cx, cy, cz, radius, kind, half, rotation, center, taper, hollow, out):
     count = p.shape[0]
     for block in prange((count + _BLOCK - 1) // _BLOCK):
+        beyond = np.empty(cx.shape[0], np.float32)
         for i in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
             x, y, z = p[i, 0], p[i, 1], p[i, 2]
+            for j in range(cx.shape[0]):
+                dx, dy, dz, reach = x - cx[j], y - cy[j], z - cz[j], radius[j] + limit
+                beyond[j] = dx * dx + dy * dy + dz * dz - reach * reach
             best = limit
-            for j in range(radius.shape[0]):
-                dx, dy, dz = x - center[j, 0], y - center[j, 1], z - center[j, 2]
-                reach = radius[j] + best
-                if dx * dx + dy * dy + dz * dz < reach * reach:
+            for j in range(cx.shape[0]):
+                if beyond[j] < 0:
                     best = min(best, _distance(j, x, y, z, kind, half, rotation, center, taper, hollow))
             out[i] = best
 
@@ -203,8 +211,8 @@ class KernelsNumba:
     def __init__(self, packed: Packed) -> None:
         self._packed = packed
         columns = [np.ascontiguousarray(packed.sphere[:, k]) for k in range(4)]
-        self._radius = columns[3]
-        self._solids = (*columns, packed.kind, packed.matrix, packed.offset, packed.taper)
+        self._spheres: tuple[Any, ...] = tuple(columns)
+        self._solids: tuple[Any, ...] = (*columns, packed.kind, packed.matrix, packed.offset, packed.taper)
 
     def nearest(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Distance [R] (FAR where nothing is hit) and packed index [R] of the first solid along each ray [R, 3]."""
@@ -216,9 +224,7 @@ class KernelsNumba:
     def occluded(self, origins: Tensor, directions: Tensor, limit: Tensor) -> Tensor:
         """Whether something solid lies nearer than `limit` [R] along each ray: bool [R]."""
         out = np.empty(len(origins), np.bool_)
-        _occluded(
-            origins.numpy(), directions.numpy(), limit.numpy(), *self._solids, self._packed.solid_shadow, out
-        )
+        _occluded(origins.numpy(), directions.numpy(), limit.numpy(), *self._solids, self._packed.solid_shadow, out)
         return torch.from_numpy(out)
 
     def clearance(self, points: Tensor, limit: float) -> Tensor:
@@ -226,6 +232,7 @@ class KernelsNumba:
         p = self._packed
         out = np.empty(len(points), np.float32)
         _clearance(
-            points.numpy(), np.float32(limit), self._radius, p.kind, p.half, p.rotation, p.center, p.taper, p.hollow, out
-        )
+            points.numpy(), np.float32(limit), *self._spheres,
+            p.kind, p.half, p.rotation, p.center, p.taper, p.hollow, out,
+        )  # fmt: skip
         return torch.from_numpy(out)

@@ -129,7 +129,9 @@ def _frustum_distances(x: Tensor, half: Tensor, taper: Tensor) -> Tensor:
     z = x[..., 2]
     rim = radius * (taper + 1) / 2 + slope * torch.maximum(torch.minimum(z, hz), -hz)
     side = (x[..., :2].norm(dim=-1) - rim) / (1 + slope * slope).sqrt()
-    return torch.maximum(side, z.abs() - hz)
+    q = torch.stack([side, z.abs() - hz], -1)
+    ball = x.norm(dim=-1) - torch.hypot(radius * taper.clamp_min(1), hz)  # the slope alone falls short far away
+    return torch.maximum(q.clamp_min(0).norm(dim=-1) + q.amax(-1).clamp_max(0), ball)
 
 
 def _sphere_distances(x: Tensor, half: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCos
 from torch import Tensor, nn
 
 from lyra_core.errors import LyraError
-from lyra_core.teacher.tokenizer_factored import accelerate, factored_network, folded
+from lyra_core.teacher.tokenizer_factored import accelerate, empty_network, factored_network, folded
 from lyra_core.weights.quantized import Storage, StorageRule, load_weights, read_metadata, save_weights
 
 _KIND = "factored-tokenizer"
@@ -44,7 +44,7 @@ class Tokenizer(nn.Module):
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Tokenizer:
         """From plain class weights; `config` holds the constructor options of `AutoencoderKLCosmos`."""
-        network = AutoencoderKLCosmos.from_config(dict(config))
+        network = empty_network(config)
         network.load_state_dict(state)
         return cls(accelerate(network))
 

@@ -142,14 +142,20 @@ def factored_network(config: Mapping[str, Any], components: Components) -> Autoe
     return _framewise(network)
 
 
+def empty_network(config: Mapping[str, Any]) -> AutoencoderKLCosmos:
+    """The plain class with unset weights, without the time and the random numbers of its default start."""
+    with torch.device("meta"):
+        network = AutoencoderKLCosmos.from_config(dict(config))
+    network.to_empty(device="cpu")
+    network.encoder.patch_embed = CosmosPatchEmbed3d(network.config.patch_size, network.config.patch_type)
+    network.decoder.unpatch_embed = CosmosUnpatcher3d(network.config.patch_size, network.config.patch_type)
+    return network
+
+
 @torch.no_grad()
 def folded(network: AutoencoderKLCosmos) -> AutoencoderKLCosmos:
     """The plain class computing the same function as a `factored_network`: components multiplied into its weights."""
-    with torch.device("meta"):
-        plain = AutoencoderKLCosmos.from_config(network.config)
-    plain.to_empty(device="cpu")
-    plain.encoder.patch_embed = CosmosPatchEmbed3d(network.config.patch_size, network.config.patch_type)
-    plain.decoder.unpatch_embed = CosmosUnpatcher3d(network.config.patch_size, network.config.patch_type)
+    plain = empty_network(network.config)
     haar = haar_matrix(plain)
     analysis, synthesis = network.encoder.patch_embed, network.decoder.unpatch_embed
     first, last = network.encoder.conv_in.conv_s, network.decoder.conv_out.conv_s
@@ -172,8 +178,8 @@ def haar_matrix(network: AutoencoderKLCosmos) -> Tensor:
     """[3 p^3, 3 p^3]: the class's patch embedding as a matrix on blocks in (t, c, y, x) order, read off unit blocks."""
     p = network.config.patch_size
     size = 3 * p**3
-    unit = torch.eye(size).view(size, p, 3, p, p).transpose(1, 2)
-    video = torch.cat([torch.zeros(size, 3, 1, p, p), unit], 2)
+    unit = torch.eye(size, device=network.device).view(size, p, 3, p, p).transpose(1, 2)
+    video = torch.cat([torch.zeros_like(unit[:, :, :1]), unit], 2)
     return network.encoder.patch_embed(video)[:, :, 1, 0, 0].T.contiguous()
 
 

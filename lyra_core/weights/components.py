@@ -19,18 +19,6 @@ from lyra_core.weights.presets import Component, Preset
 from lyra_core.weights.quantized import load_weights
 
 
-def require_files(preset: Preset) -> None:
-    """Raises LyraError naming every weight file of the preset that is not there."""
-    parts = (preset.image, preset.depth, preset.tokenizer, preset.teacher, preset.decoder)
-    missing = [part.file for part in parts if part.file and not (preset.weights_folder / part.file).exists()]
-    if missing:
-        origin = f" Fetch them from {preset.weights_source}." if preset.weights_source else ""
-        raise LyraError(
-            f"model {preset.name!r} needs weights that are not here: {', '.join(missing)}, "
-            f"expected in {preset.weights_folder}.{origin}"
-        )
-
-
 def build_images(preset: Preset) -> TextToImage:
     """The text-to-image stage."""
     if preset.image.kind == "none":

@@ -92,6 +92,26 @@ class Preset(_Strict):
         """Absolute folder of the weight files."""
         return (self._path.parent / Path(self.weights).expanduser()).resolve()
 
+    @property
+    def files(self) -> list[str]:
+        """Names of all weight files."""
+        parts = (self.image, self.depth, self.tokenizer, self.teacher, self.decoder)
+        return [part.file for part in parts if part.file]
+
+    @property
+    def missing_files(self) -> list[str]:
+        """Those that are not in the weights folder."""
+        return [file for file in self.files if not (self.weights_folder / file).exists()]
+
+    def require_files(self) -> None:
+        """Raises LyraError naming every weight file that is not there, and where it is expected."""
+        if self.missing_files:
+            origin = f" Fetch them from {self.weights_source}." if self.weights_source else ""
+            raise LyraError(
+                f"model {self.name!r} needs weights that are not here: {', '.join(self.missing_files)}, "
+                f"expected in {self.weights_folder}.{origin}"
+            )
+
     def assumed_intrinsics(self, height: int, width: int) -> tuple[float, float, float, float]:
         """fx, fy, cx, cy [px] of a picture that states none: same diagonal field of view as at `image_size`."""
         reference_height, reference_width = self.image_size

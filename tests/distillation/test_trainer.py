@@ -55,6 +55,12 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
         run(*regression(), tmp_path)
 
 
+def test_divergence_stops_the_leg(tmp_path: Path) -> None:
+    model, optimizer = regression()
+    with pytest.raises(LyraError, match="diverged at step 0"):
+        train_leg(model, optimizer, lambda rng: (model.weight.sum() / 0.0, {}), dict, tmp_path, LEG)
+
+
 def test_ema_swap_is_its_own_inverse() -> None:
     model, _ = regression()
     ema = Ema(model, 0.9)

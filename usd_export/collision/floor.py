@@ -18,7 +18,7 @@ SLAB = 0.15  # metres of matter below the floor
 _WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the flood
 _CLEARANCE = 0.1  # metres above a floor cell in which only depth, not Gaussians, may put matter
 _SEAM = 2  # cells: gaps this narrow between floor cells are sampling, not holes
-_GAP = 0.6  # metres: hidden gaps narrower than this between seen floor count as enclosed
+_GAP = 0.6  # metres: a hidden gap this narrow between floor, walls and furniture counts as closed
 _COVERED = float(np.log(2.0))
 
 
@@ -38,8 +38,8 @@ def find_floor_cells(
 ) -> FloorCells:
     """Floor seen by the views or lined with Gaussians, and the hidden floor that both enclose.
 
-    A cell is enclosed when a flood from the border of the grid cannot reach it: floor and upright matter (walls,
-    furniture) stop the flood. With views it runs inside their image only, so that nothing outside of what a camera
+    A cell is enclosed when a flood from the border of the grid cannot reach it: floor, upright matter (walls,
+    furniture) and gaps of at most `_GAP` metres between them stop the flood. With views it runs inside their image only, so that nothing outside of what a camera
     looked at is ever completed.
 
     Args:
@@ -52,18 +52,18 @@ def find_floor_cells(
     seen_floor |= _splat_floor(volume, optical_depth) & ~seen_through
     if not seen_floor.any():
         return FloorCells(seen_floor, np.zeros_like(seen_floor))
+    voxel = volume.grid.voxel
     observed = seen_floor | (closed(seen_floor, _SEAM) & ~seen_through)
-
-    barrier = _upright_matter(volume) & ~observed
     hidden = ~observed & ~seen_through
     if views:
         hidden &= in_view
-    passable = hidden & ~barrier
-    enclosed = (passable & ~_reached_from_outside(passable, seen_through)) | (
-        hidden & closed(observed, 0.5 * _GAP / volume.grid.voxel)
-    )
-    under_barrier = barrier & _bridged(volume, observed | enclosed)
-    return FloorCells(observed, enclosed | under_barrier | (furniture & ~observed))
+
+    upright = _upright_matter(volume) & ~observed
+    passable = hidden & ~closed(observed | upright, 0.5 * _GAP / voxel)
+    floor = observed | (passable & ~_reached_from_outside(passable, seen_through))
+    floor |= hidden & closed(floor, 0.5 * _GAP / voxel)
+    floor |= upright & (binary_fill_holes(floor) | closed(floor, 0.5 * volume.shell / voxel + 1))
+    return FloorCells(observed, (floor | furniture) & ~observed)
 
 
 def lay_floor(volume: Volume, cells: FloorCells) -> None:
@@ -119,8 +119,3 @@ def _reached_from_outside(passable: NDArray[np.bool_], leaks: NDArray[np.bool_])
         outside[edge] = True
     outside[0] = False
     return outside[regions]
-
-
-def _bridged(volume: Volume, floor: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Cells [x, y] inside the floor's outline or between two parts of it that a shell's thickness separates."""
-    return binary_fill_holes(floor) | closed(floor, 0.5 * volume.shell / volume.grid.voxel + 1)

@@ -27,10 +27,13 @@ def tree(style: Style) -> Prop:
     rng = style.rng
     if rng.random() < 0.3:
         return _pine(rng)
-    autumn = style.requested and COLORS[style.requested]
+    autumn = COLORS[style.requested] if style.requested else None
     leaf = _leaves(rng, autumn or rng.choice([(0.12, 0.36, 0.1), (0.2, 0.4, 0.1), (0.1, 0.3, 0.14)]))
     trunk = rng.uniform(1.3, 1.8)
-    parts = [cylinder(0, 0, 0, 0.15, trunk + 0.5, _bark(), taper=0.6), rod((0, 0, trunk * 0.8), (0.5, 0.1, trunk + 0.6), 0.06, _bark())]
+    parts = [
+        cylinder(0, 0, 0, 0.15, trunk + 0.5, _bark(), taper=0.6),
+        rod((0, 0, trunk * 0.8), (0.5, 0.1, trunk + 0.6), 0.06, _bark()),
+    ]
     crown = rng.uniform(0.75, 0.95)
     parts.append(ball(0, 0, trunk + 0.95, crown, leaf, height=crown * 0.9))
     for i in range(5):
@@ -52,7 +55,11 @@ def _pine(rng: Random) -> Prop:
 def bush(style: Style) -> Prop:
     rng = style.rng
     leaf = _leaves(rng)
-    parts = [ellipsoid(0, 0, 0.32, (0.5, 0.42, 0.38), leaf), ellipsoid(0.36, 0.06, 0.25, (0.34, 0.32, 0.3), leaf), ellipsoid(-0.34, -0.05, 0.27, (0.36, 0.33, 0.32), leaf)]
+    parts = [
+        ellipsoid(0, 0, 0.32, (0.5, 0.42, 0.38), leaf),
+        ellipsoid(0.36, 0.06, 0.25, (0.34, 0.32, 0.3), leaf),
+        ellipsoid(-0.34, -0.05, 0.27, (0.36, 0.33, 0.32), leaf),
+    ]
     bloom = style.requested or rng.choice(["pink", "white", "red", "yellow", "none"])
     if bloom != "none":
         for _ in range(6):
@@ -105,7 +112,11 @@ def bench(style: Style) -> Prop:
     parts = [box(0, y, 0.42, 1.6, 0.11, 0.035, wood) for y in (-0.17, -0.04, 0.09)]
     parts += [box(0, 0.19 + 0.02 * i, 0.56 + 0.16 * i, 1.6, 0.035, 0.11, wood) for i in range(2)]
     for x in (-0.65, 0.65):
-        parts += [box(x, -0.03, 0.38, 0.05, 0.4, 0.04, iron), box(x, -0.18, 0, 0.05, 0.05, 0.38, iron), rod((x, 0.15, 0), (x, 0.24, 0.85), 0.028, iron)]
+        parts += [
+            box(x, -0.03, 0.38, 0.05, 0.4, 0.04, iron),
+            box(x, -0.18, 0, 0.05, 0.05, 0.38, iron),
+            rod((x, 0.15, 0), (x, 0.24, 0.85), 0.028, iron),
+        ]
     return Prop("bench", f"{style.requested or 'wooden'} bench", parts, color=style.requested)
 
 
@@ -129,14 +140,26 @@ def car(style: Style) -> Prop:
     parts: list[Primitive] = [box(0, 0, 0.2, 1.64, 3.9, 0.2, dark), box(0, 0, 0.32, 1.72, 4.0, 0.34, body)]
     parts += [box(0, 0.25, 0.66, 1.68, 3.2, 0.12, body), box(0, -1.42, 0.6, 1.6, 1.05, 0.16, body, pitch=0.07)]
     parts += [box(0, 0.42, 0.78, 1.42, 1.75, 0.5, _PANE), box(0, 0.45, 1.27, 1.36, 1.6, 0.06, body)]
-    parts += [box(0, -0.62, 0.74, 1.4, 0.05, 0.68, _PANE, pitch=-0.75), box(0, 1.42, 0.74, 1.4, 0.05, 0.62, _PANE, pitch=0.5)]
+    parts += [
+        box(0, -0.62, 0.74, 1.4, 0.05, 0.68, _PANE, pitch=-0.75),
+        box(0, 1.42, 0.74, 1.4, 0.05, 0.62, _PANE, pitch=0.5),
+    ]
     for x in (-0.7, 0.7):
-        parts += [rod((x, -0.86, 0.76), (x * 0.95, -0.35, 1.28), 0.035, body), rod((x, 1.56, 0.76), (x * 0.95, 1.24, 1.28), 0.04, body)]
-        parts += [box(x * 0.86, -2.0, 0.5, 0.34, 0.03, 0.13, lit((0.95, 0.94, 0.88), 0.95)), box(x * 0.9, 2.0, 0.52, 0.3, 0.03, 0.13, lit((0.75, 0.06, 0.05), 0.8))]
+        parts += [
+            rod((x, -0.86, 0.76), (x * 0.95, -0.35, 1.28), 0.035, body),
+            rod((x, 1.56, 0.76), (x * 0.95, 1.24, 1.28), 0.04, body),
+        ]
+        parts += [
+            box(x * 0.86, -2.0, 0.5, 0.34, 0.03, 0.13, lit((0.95, 0.94, 0.88), 0.95)),
+            box(x * 0.9, 2.0, 0.52, 0.3, 0.03, 0.13, lit((0.75, 0.06, 0.05), 0.8)),
+        ]
     parts += [box(0, 0.42, 0.76, 1.44, 0.08, 0.54, body), box(0, -2.01, 0.34, 1.0, 0.03, 0.14, dark)]
     for x in (-1, 1):
         for y in (-1.22, 1.25):
-            parts += [rod((x * 0.66, y, 0.33), (x * 0.875, y, 0.33), 0.33, _RUBBER), rod((x * 0.87, y, 0.33), (x * 0.885, y, 0.33), 0.19, metal((0.6, 0.61, 0.63)))]
+            parts += [
+                rod((x * 0.66, y, 0.33), (x * 0.875, y, 0.33), 0.33, _RUBBER),
+                rod((x * 0.87, y, 0.33), (x * 0.885, y, 0.33), 0.19, metal((0.6, 0.61, 0.63))),
+            ]
     return Prop("car", f"{color} car", parts, color=color)
 
 
@@ -145,13 +168,20 @@ def van(style: Style) -> Prop:
     color = style.color("white", "grey", "blue", "yellow", "red")
     body = paint(color, 0.6)
     dark = paint((0.06, 0.06, 0.07), 0.3)
-    parts: list[Primitive] = [box(0, 0, 0.25, 1.8, 4.8, 0.2, dark), box(0, 0.45, 0.4, 1.86, 3.9, 1.7, body), box(0, -1.95, 0.4, 1.82, 0.95, 0.6, body)]
+    parts: list[Primitive] = [
+        box(0, 0, 0.25, 1.8, 4.8, 0.2, dark),
+        box(0, 0.45, 0.4, 1.86, 3.9, 1.7, body),
+        box(0, -1.95, 0.4, 1.82, 0.95, 0.6, body),
+    ]
     parts += [box(0, -1.72, 0.92, 1.66, 0.06, 1.0, _PANE, pitch=-0.5), box(0, -1.36, 0.95, 1.8, 0.5, 0.98, body)]
     for x in (-0.92, 0.92):
         parts.append(box(x, -1.2, 1.15, 0.03, 0.7, 0.55, _PANE))
         parts.append(box(x * 0.72, -2.43, 0.6, 0.32, 0.03, 0.18, lit((0.95, 0.94, 0.88), 0.95)))
         for y in (-1.55, 1.6):
-            parts += [rod((x * 0.76, y, 0.36), (x, y, 0.36), 0.36, _RUBBER), rod((x * 0.99, y, 0.36), (x * 1.01, y, 0.36), 0.2, metal((0.6, 0.61, 0.63)))]
+            parts += [
+                rod((x * 0.76, y, 0.36), (x, y, 0.36), 0.36, _RUBBER),
+                rod((x * 0.99, y, 0.36), (x * 1.01, y, 0.36), 0.2, metal((0.6, 0.61, 0.63))),
+            ]
     parts.append(box(0, -2.43, 0.36, 1.2, 0.03, 0.16, dark))
     return Prop("van", f"{color} van", parts, color=color)
 
@@ -166,7 +196,12 @@ def house(style: Style) -> Prop:
     skin = scaled(COLORS[color], 0.92) if color in ("white", "cream") else vary(COLORS[color], rng, 0.04)
     soft = (skin[0] * 0.7 + 0.2, skin[1] * 0.7 + 0.2, skin[2] * 0.7 + 0.2) if not style.requested else skin
     texture = rng.choice([Texture.SIDING, Texture.BRICK, Texture.SPECKLE])
-    wall = pattern(soft, (0.75, 0.72, 0.68) if texture is Texture.BRICK else scaled(soft, 0.9), texture, 0.3 if texture is not Texture.SPECKLE else 2.0)
+    wall = pattern(
+        soft,
+        (0.75, 0.72, 0.68) if texture is Texture.BRICK else scaled(soft, 0.9),
+        texture,
+        0.3 if texture is not Texture.SPECKLE else 2.0,
+    )
     tile = pattern(rng.choice([(0.3, 0.13, 0.09), (0.16, 0.17, 0.19), (0.28, 0.19, 0.13)]), "black", Texture.ROOF, 0.4)
     trim = paint("white", 0.2)
     parts = [box(0, 0, 0, length, depth, height, wall)]
@@ -175,18 +210,37 @@ def house(style: Style) -> Prop:
         parts.append(box(0, sy * 1.13, height + 0.62, length + 0.6, 2.9, 0.14, tile, pitch=-sy * slope))
     for i in range(3):
         parts.append(box(0, 0, height + 0.5 * i, length, depth - 1.35 - 1.25 * i, 0.5, wall))
-    spots = [(-length * 0.3, 0), (length * 0.3, 0)] + ([(-length * 0.3, 1), (0.0, 1), (length * 0.3, 1)] if storeys == 2 else [])
+    spots = [(-length * 0.3, 0), (length * 0.3, 0)] + (
+        [(-length * 0.3, 1), (0.0, 1), (length * 0.3, 1)] if storeys == 2 else []
+    )
     glow = rng.random() < 0.25
     for x, level in spots:
         z = 0.95 + 2.7 * level
         glass = pattern((0.35, 0.47, 0.6), (0.9, 0.9, 0.88), Texture.WINDOW, 0.55, gloss=0.9)
         if glow:
             glass = Material((0.95, 0.75, 0.4), (0.9, 0.9, 0.88), Texture.WINDOW, 0.55, emission=0.9)
-        parts += [box(x, -depth / 2 - 0.01, z - 0.08, 1.3, 0.08, 1.36, trim), box(x, -depth / 2 - 0.03, z, 1.1, 0.08, 1.2, glass)]
+        parts += [
+            box(x, -depth / 2 - 0.01, z - 0.08, 1.3, 0.08, 1.36, trim),
+            box(x, -depth / 2 - 0.03, z, 1.1, 0.08, 1.2, glass),
+        ]
     door = paint(rng.choice(["red", "green", "blue", "brown", "teal"]), 0.3)
-    parts += [box(0, -depth / 2 - 0.01, 0, 1.15, 0.08, 2.2, trim), box(0, -depth / 2 - 0.03, 0.1, 0.95, 0.08, 2.0, door), ball(0.36, -depth / 2 - 0.1, 1.05, 0.04, metal("yellow"))]
+    parts += [
+        box(0, -depth / 2 - 0.01, 0, 1.15, 0.08, 2.2, trim),
+        box(0, -depth / 2 - 0.03, 0.1, 0.95, 0.08, 2.0, door),
+        ball(0.36, -depth / 2 - 0.1, 1.05, 0.04, metal("yellow")),
+    ]
     parts.append(box(0, -depth / 2 - 0.45, 0, 1.6, 0.9, 0.1, paint((0.5, 0.49, 0.47))))
-    parts.append(box(length * 0.28, 0.5, height + 0.6, 0.55, 0.55, 1.5, pattern((0.45, 0.2, 0.14), (0.7, 0.66, 0.6), Texture.BRICK, 0.25)))
+    parts.append(
+        box(
+            length * 0.28,
+            0.5,
+            height + 0.6,
+            0.55,
+            0.55,
+            1.5,
+            pattern((0.45, 0.2, 0.14), (0.7, 0.66, 0.6), Texture.BRICK, 0.25),
+        )
+    )
     return Prop("house", f"{color} house", parts, color=color)
 
 
@@ -197,16 +251,39 @@ def shop(style: Style) -> Prop:
     color = style.color("red", "grey", "cream", "orange", "teal", "brown")
     length, storeys = rng.uniform(5.5, 7.0), rng.choice([2, 3])
     height = 3.0 * storeys
-    wall = pattern(vary(COLORS[color], rng, 0.05), (0.75, 0.72, 0.68), rng.choice([Texture.BRICK, Texture.SPECKLE]), 0.3)
+    wall = pattern(
+        vary(COLORS[color], rng, 0.05), (0.75, 0.72, 0.68), rng.choice([Texture.BRICK, Texture.SPECKLE]), 0.3
+    )
     trim = paint("cream")
-    parts = [box(0, 0, 0, length, 4, height, wall), box(0, -0.1, height, length + 0.3, 4.2, 0.3, trim), box(0, -2.03, 2.75, length, 0.1, 0.25, trim)]
-    parts += [box(-0.8, -2.03, 0.5, length - 2.6, 0.06, 1.9, pattern((0.3, 0.4, 0.48), (0.12, 0.12, 0.12), Texture.WINDOW, 1.2, gloss=0.9)), box(length / 2 - 1.0, -2.03, 0, 1.0, 0.06, 2.2, paint(rng.choice(["green", "blue", "brown"]), 0.4))]
+    parts = [
+        box(0, 0, 0, length, 4, height, wall),
+        box(0, -0.1, height, length + 0.3, 4.2, 0.3, trim),
+        box(0, -2.03, 2.75, length, 0.1, 0.25, trim),
+    ]
+    parts += [
+        box(
+            -0.8,
+            -2.03,
+            0.5,
+            length - 2.6,
+            0.06,
+            1.9,
+            pattern((0.3, 0.4, 0.48), (0.12, 0.12, 0.12), Texture.WINDOW, 1.2, gloss=0.9),
+        ),
+        box(length / 2 - 1.0, -2.03, 0, 1.0, 0.06, 2.2, paint(rng.choice(["green", "blue", "brown"]), 0.4)),
+    ]
     cloth = rng.choice(["red", "green", "blue", "orange"])
-    parts.append(box(-0.8, -2.5, 2.35, length - 2.4, 1.1, 0.06, pattern(cloth, "white", Texture.STRIPES, 0.35), pitch=0.3))
+    parts.append(
+        box(-0.8, -2.5, 2.35, length - 2.4, 1.1, 0.06, pattern(cloth, "white", Texture.STRIPES, 0.35), pitch=0.3)
+    )
     for level in range(1, storeys):
         for i in range(3):
             x, z = length * (-0.32 + 0.32 * i), 3.0 * level + 0.8
-            glass = Material((0.95, 0.76, 0.42), (0.9, 0.9, 0.88), Texture.WINDOW, 0.5, emission=0.9) if rng.random() < 0.2 else pattern((0.33, 0.45, 0.57), (0.9, 0.9, 0.88), Texture.WINDOW, 0.5, gloss=0.9)
+            glass = (
+                Material((0.95, 0.76, 0.42), (0.9, 0.9, 0.88), Texture.WINDOW, 0.5, emission=0.9)
+                if rng.random() < 0.2
+                else pattern((0.33, 0.45, 0.57), (0.9, 0.9, 0.88), Texture.WINDOW, 0.5, gloss=0.9)
+            )
             parts.append(box(x, -2.0, z, 1.0, 0.08, 1.4, glass))
         parts.append(box(0, -2.02, 3.0 * level + 0.68, length * 0.9, 0.12, 0.1, trim))
     return Prop("shop", f"{color} building", parts, color=color)
@@ -215,7 +292,11 @@ def shop(style: Style) -> Prop:
 @builds("street lamp")
 def street_lamp(style: Style) -> Prop:
     pole = paint(style.color("dark grey", "black", "green"), 0.4)
-    parts = [cylinder(0, 0, 0, 0.11, 0.5, pole, taper=0.6), cylinder(0, 0, 0.5, 0.06, 3.6, pole, taper=0.7), rod((0, 0, 4.05), (0, -0.9, 4.25), 0.04, pole)]
+    parts = [
+        cylinder(0, 0, 0, 0.11, 0.5, pole, taper=0.6),
+        cylinder(0, 0, 0.5, 0.06, 3.6, pole, taper=0.7),
+        rod((0, 0, 4.05), (0, -0.9, 4.25), 0.04, pole),
+    ]
     parts += [box(0, -1.05, 4.2, 0.26, 0.6, 0.09, pole), box(0, -1.05, 4.18, 0.2, 0.5, 0.03, lit(LAMP_LIGHT, 1.2))]
     return Prop("street lamp", "street lamp", parts, color=style.requested)
 
@@ -226,7 +307,14 @@ def traffic_light(style: Style) -> Prop:
     parts = [cylinder(0, 0, 0, 0.07, 2.6, paint("dark grey", 0.4)), box(0, -0.03, 2.4, 0.3, 0.24, 0.86, dark)]
     on = style.rng.randrange(3)
     for i, lamp in enumerate(((0.1, 0.7, 0.3), (0.9, 0.6, 0.05), (0.8, 0.08, 0.06))):
-        parts.append(rod((0, -0.1, 2.55 + 0.27 * i), (0, -0.165, 2.55 + 0.27 * i), 0.1, lit(lamp, 1.1) if i == on else paint(scaled(lamp, 0.25))))
+        parts.append(
+            rod(
+                (0, -0.1, 2.55 + 0.27 * i),
+                (0, -0.165, 2.55 + 0.27 * i),
+                0.1,
+                lit(lamp, 1.1) if i == on else paint(scaled(lamp, 0.25)),
+            )
+        )
     return Prop("traffic light", "traffic light", parts)
 
 
@@ -234,7 +322,13 @@ def traffic_light(style: Style) -> Prop:
 def hydrant(style: Style) -> Prop:
     color = style.color("red", "yellow")
     iron = paint(color, 0.4)
-    parts = [cylinder(0, 0, 0, 0.16, 0.06, iron), cylinder(0, 0, 0.06, 0.11, 0.5, iron), ball(0, 0, 0.56, 0.12, iron), rod((-0.2, 0, 0.42), (0.2, 0, 0.42), 0.05, iron), cylinder(0, 0, 0.66, 0.03, 0.06, iron)]
+    parts = [
+        cylinder(0, 0, 0, 0.16, 0.06, iron),
+        cylinder(0, 0, 0.06, 0.11, 0.5, iron),
+        ball(0, 0, 0.56, 0.12, iron),
+        rod((-0.2, 0, 0.42), (0.2, 0, 0.42), 0.05, iron),
+        cylinder(0, 0, 0.66, 0.03, 0.06, iron),
+    ]
     return Prop("hydrant", f"{color} hydrant", parts, color=color)
 
 
@@ -242,7 +336,11 @@ def hydrant(style: Style) -> Prop:
 def mailbox(style: Style) -> Prop:
     color = style.color("red", "blue", "yellow", "green")
     skin = paint(color, 0.4)
-    parts = [box(0, 0, 0.3, 0.46, 0.4, 0.75, skin), rod((-0.23, 0, 1.05), (0.23, 0, 1.05), 0.2, skin), box(0, -0.205, 0.92, 0.3, 0.02, 0.04, paint("black"))]
+    parts = [
+        box(0, 0, 0.3, 0.46, 0.4, 0.75, skin),
+        rod((-0.23, 0, 1.05), (0.23, 0, 1.05), 0.2, skin),
+        box(0, -0.205, 0.92, 0.3, 0.02, 0.04, paint("black")),
+    ]
     parts += [box(sx * 0.17, sy * 0.14, 0, 0.06, 0.06, 0.3, paint("black")) for sx in (-1, 1) for sy in (-1, 1)]
     return Prop("mailbox", f"{color} mailbox", parts, color=color)
 
@@ -251,13 +349,28 @@ def mailbox(style: Style) -> Prop:
 def shed(style: Style) -> Prop:
     rng = style.rng
     board = paint(style.requested) if style.requested else None
-    wall = board or pattern(rng.choice([(0.42, 0.28, 0.16), (0.3, 0.4, 0.38), (0.45, 0.16, 0.12)]), "black", Texture.SIDING, 0.16)
+    wall = board or pattern(
+        rng.choice([(0.42, 0.28, 0.16), (0.3, 0.4, 0.38), (0.45, 0.16, 0.12)]), "black", Texture.SIDING, 0.16
+    )
     roof = pattern((0.2, 0.2, 0.22), "black", Texture.ROOF, 0.3)
     parts = [box(0, 0, 0, 2.4, 2.0, 2.0, wall)]
     parts += [box(sx * 0.68, 0, 2.25, 1.55, 2.3, 0.08, roof, roll=sx * 0.42) for sx in (-1, 1)]
     parts += [box(0, 0, 2.0, 1.5, 1.98, 0.25, wall), box(0, 0, 2.25, 0.6, 1.98, 0.2, wall)]
-    parts += [box(-0.35, -1.01, 0.05, 0.9, 0.05, 1.75, paint("white", 0.1)), box(-0.35, -1.03, 0.1, 0.78, 0.04, 1.65, paint(scaled(wall.color, 1.3)))]
-    parts.append(box(0.72, -1.01, 1.0, 0.56, 0.05, 0.56, pattern((0.3, 0.42, 0.52), (0.9, 0.9, 0.88), Texture.WINDOW, 0.28, gloss=0.9)))
+    parts += [
+        box(-0.35, -1.01, 0.05, 0.9, 0.05, 1.75, paint("white", 0.1)),
+        box(-0.35, -1.03, 0.1, 0.78, 0.04, 1.65, paint(scaled(wall.color, 1.3))),
+    ]
+    parts.append(
+        box(
+            0.72,
+            -1.01,
+            1.0,
+            0.56,
+            0.05,
+            0.56,
+            pattern((0.3, 0.42, 0.52), (0.9, 0.9, 0.88), Texture.WINDOW, 0.28, gloss=0.9),
+        )
+    )
     return Prop("shed", f"{style.requested or 'garden'} shed", parts, color=style.requested)
 
 
@@ -279,8 +392,15 @@ def parasol(style: Style) -> Prop:
     rng = style.rng
     color = style.color("red", "cream", "green", "orange", "blue")
     top = rng.choice([0.62, 0.7])
-    parts = [cylinder(0, 0, 0, 0.24, 0.08, paint("grey")), cylinder(0, 0, 0.08, 0.025, 2.25, paint("white")), cylinder(0, 0, 1.95, 1.25, 0.45, fabric(color, rng), taper=0.04)]
-    parts += [cylinder(0, 0, top, 0.5, 0.03, paint("white", 0.3)), cylinder(0, 0, 0.08, 0.05, top - 0.08, paint("white"))]
+    parts = [
+        cylinder(0, 0, 0, 0.24, 0.08, paint("grey")),
+        cylinder(0, 0, 0.08, 0.025, 2.25, paint("white")),
+        cylinder(0, 0, 1.95, 1.25, 0.45, fabric(color, rng), taper=0.04),
+    ]
+    parts += [
+        cylinder(0, 0, top, 0.5, 0.03, paint("white", 0.3)),
+        cylinder(0, 0, 0.08, 0.05, top - 0.08, paint("white")),
+    ]
     return Prop("parasol", f"{color} parasol", parts, color=color)
 
 
@@ -290,9 +410,17 @@ def deck_chair(style: Style) -> Prop:
     color = style.color("red", "blue", "green", "yellow", "orange")
     wood = timber(rng, "pine")
     cloth = pattern(color, "white", Texture.STRIPES, 0.09)
-    parts = [box(0, -0.2, 0.3, 0.5, 0.55, 0.03, cloth, pitch=-0.1), box(0, 0.3, 0.33, 0.5, 0.035, 0.7, cloth, pitch=-0.55)]
+    parts = [
+        box(0, -0.2, 0.3, 0.5, 0.55, 0.03, cloth, pitch=-0.1),
+        box(0, 0.3, 0.33, 0.5, 0.035, 0.7, cloth, pitch=-0.55),
+    ]
     for x in (-0.28, 0.28):
-        parts += [rod((x, -0.5, 0.36), (x, 0.5, 0.2), 0.02, wood), rod((x, -0.42, 0.0), (x, -0.42, 0.36), 0.02, wood), rod((x, 0.12, 0.28), (x, 0.5, 0.95), 0.02, wood), rod((x, 0.4, 0), (x, 0.3, 0.55), 0.02, wood)]
+        parts += [
+            rod((x, -0.5, 0.36), (x, 0.5, 0.2), 0.02, wood),
+            rod((x, -0.42, 0.0), (x, -0.42, 0.36), 0.02, wood),
+            rod((x, 0.12, 0.28), (x, 0.5, 0.95), 0.02, wood),
+            rod((x, 0.4, 0), (x, 0.3, 0.55), 0.02, wood),
+        ]
     return Prop("deck chair", f"{color} deck chair", parts, color=color)
 
 
@@ -300,7 +428,11 @@ def deck_chair(style: Style) -> Prop:
 def wheelbarrow(style: Style) -> Prop:
     color = style.color("green", "red", "blue", "orange")
     tray, pipe = paint(color, 0.4), paint("dark grey", 0.4)
-    parts = [box(0, 0, 0.36, 0.6, 0.85, 0.06, tray), box(0, -0.44, 0.38, 0.6, 0.05, 0.24, tray, pitch=0.35), box(0, 0.42, 0.38, 0.6, 0.05, 0.22, tray)]
+    parts = [
+        box(0, 0, 0.36, 0.6, 0.85, 0.06, tray),
+        box(0, -0.44, 0.38, 0.6, 0.05, 0.24, tray, pitch=0.35),
+        box(0, 0.42, 0.38, 0.6, 0.05, 0.22, tray),
+    ]
     parts += [box(sx * 0.3, 0, 0.38, 0.04, 0.85, 0.22, tray) for sx in (-1, 1)]
     parts += [ellipsoid(0, 0, 0.42, (0.28, 0.4, 0.2), paint((0.16, 0.1, 0.06)))]
     parts += [rod((-0.04, -0.62, 0.19), (0.04, -0.62, 0.19), 0.19, _RUBBER)]
@@ -313,6 +445,10 @@ def wheelbarrow(style: Style) -> Prop:
 def outdoor_set(style: Style) -> Prop:
     """A garden table with two chairs."""
     top = paint(style.color("white", "green", "brown"), 0.2)
-    parts = [cylinder(0, 0, 0.7, 0.5, 0.035, top), cylinder(0, 0, 0, 0.05, 0.7, top), cylinder(0, 0, 0, 0.28, 0.03, top)]
+    parts = [
+        cylinder(0, 0, 0.7, 0.5, 0.035, top),
+        cylinder(0, 0, 0, 0.05, 0.7, top),
+        cylinder(0, 0, 0, 0.28, 0.03, top),
+    ]
     chairs = [build("chair", style.free()).moved(sx * 0.95, 0.05, 0, -sx * 1.35) for sx in (-1, 1)]
     return Prop("outdoor set", "garden table", parts, chairs, style.requested)

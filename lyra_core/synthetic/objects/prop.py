@@ -52,7 +52,7 @@ class Prop:
         lows, highs = zip(*(p.bounds() for prop in self.everything() for p in prop.primitives), strict=True)
         low = tuple(min(v[i] for v in lows) for i in range(3))
         high = tuple(max(v[i] for v in highs) for i in range(3))
-        return low, high  # type: ignore[return-value]
+        return low, high
 
 
 class Style:

@@ -106,14 +106,21 @@ def table_lamp(style: Style) -> Prop:
         cylinder(0, 0, 0.02, 0.035, 0.2, paint(color, 0.3), taper=0.4),
         cylinder(0, 0, 0.21, 0.13, 0.16, lit(LAMP_LIGHT, 1.25), taper=0.65),
     ]
-    return Prop("table lamp", "table lamp", parts, color=style.requested, glows=[Glow((0, 0, 0.4), (0.7, 0.5, 0.28), 0.5)])
+    return Prop(
+        "table lamp", "table lamp", parts, color=style.requested, glows=[Glow((0, 0, 0.4), (0.7, 0.5, 0.28), 0.5)]
+    )
 
 
 @builds("apple")
 def apple(style: Style) -> Prop:
     color = style.color("red", "green", "yellow")
     skin = paint(vary(COLORS[color], style.rng, 0.04), 0.5)
-    return Prop("apple", f"{color} apple", [ball(0, 0, 0.038, 0.04, skin, height=0.038), cylinder(0, 0, 0.07, 0.004, 0.02, paint("brown"))], color=color)
+    return Prop(
+        "apple",
+        f"{color} apple",
+        [ball(0, 0, 0.038, 0.04, skin, height=0.038), cylinder(0, 0, 0.07, 0.004, 0.02, paint("brown"))],
+        color=color,
+    )
 
 
 @builds("laptop")
@@ -135,7 +142,10 @@ def plate(style: Style) -> Prop:
     color = style.color("white", "blue", "cream", "teal")
     china = paint(color, 0.6)
     food = paint(style.rng.choice([(0.6, 0.35, 0.12), (0.75, 0.5, 0.2), (0.45, 0.2, 0.1)]))
-    parts = [cylinder(0, 0, 0, 0.07, 0.015, china, taper=1.6), cylinder(0, 0, 0.015, 0.075, 0.003, paint((0.9, 0.9, 0.88)))]
+    parts = [
+        cylinder(0, 0, 0, 0.07, 0.015, china, taper=1.6),
+        cylinder(0, 0, 0.015, 0.075, 0.003, paint((0.9, 0.9, 0.88))),
+    ]
     for i in range(3):
         a = 2.1 * i + style.rng.uniform(0, 1)
         parts.append(ball(0.03 * math.cos(a), 0.03 * math.sin(a), 0.024, 0.028, food, height=0.018))
