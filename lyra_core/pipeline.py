@@ -194,9 +194,7 @@ class LyraPipeline:
         generator = generator or torch.Generator().manual_seed(0)
         return self.conditioning(image, normalized, cameras, self.teacher(guidance, generator=generator))
 
-    def conditioning(
-        self, image: Tensor, depth: DepthEstimate, cameras: Cameras, video: VideoLatents
-    ) -> Conditioning:
+    def conditioning(self, image: Tensor, depth: DepthEstimate, cameras: Cameras, video: VideoLatents) -> Conditioning:
         """Adds encoded rays and, for an anchored decoder, the anchors."""
         config = self.decoder.config
         rays = encode_plucker(self.teacher.tokenizer.encode, cameras[None], config.ray_torch_dtype)
@@ -305,4 +303,3 @@ def distance_from_z(z: Tensor, cameras: Cameras) -> Tensor:
     _, directions = cameras.rays(torch.float32)
     forward = cameras.c2w[..., None, None, :3, 2]
     return z / (directions * forward).sum(-1)
-

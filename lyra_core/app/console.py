@@ -108,8 +108,10 @@ def show_summary(summary: dict[str, Any], *, as_json: bool) -> None:
         return
     low, high = summary["bounds_m"]["min"], summary["bounds_m"]["max"]
     size = " x ".join(f"{b - a:.1f}" for a, b in zip(low, high, strict=True))
-    print(f"{summary['gaussians']:,} Gaussians, {size} m, {sum(summary['seconds'].values()):.1f} s, "
-          f"peak memory {summary['peak_memory_mb']:.0f} MB")
+    print(
+        f"{summary['gaussians']:,} Gaussians, {size} m, {sum(summary['seconds'].values()):.1f} s, "
+        f"peak memory {summary['peak_memory_mb']:.0f} MB"
+    )
     for path in summary["files"]:
         print(f"wrote {path}")
     for warning in summary["warnings"]:

@@ -53,7 +53,7 @@ class Cache3D:
             raise LyraError(f"Unknown warp footprint {footprint!r}; choose one of {', '.join(FOOTPRINTS)}.")
         if image.shape[:2] != depth.z.shape:
             raise LyraError(
-                f"Image {list(image.shape[:2])} and depth {list(depth.z.shape)} differ in size; resize one to the other."
+                f"Image {list(image.shape[:2])} and depth {list(depth.z.shape)} differ in size; resize one of them."
             )
         self.image = image.float()
         self.z = bounded_depth(depth, max_depth)

@@ -72,7 +72,8 @@ class EmbeddedDepth:
         try:
             network.load_state_dict(load_weights(path))
         except RuntimeError as error:
-            raise LyraError(f"weights {path} do not fit the depth network ({error}). Train or fetch them again.") from error
+            message = f"weights {path} do not fit the depth network ({error}). Train or fetch them again."
+            raise LyraError(message) from error
         return cls(network, assumed_intrinsics)
 
     @torch.no_grad()
@@ -107,8 +108,8 @@ class MogeDepth:
         """Depth at the size of the image `[H, W, 3]`; what MoGe masks out (mostly sky) stays masked."""
         output = self.model.infer(image.movedim(-1, 0))
         height, width = image.shape[:2]
-        matrix = output["intrinsics"]
-        intrinsics = torch.stack((matrix[0, 0] * width, matrix[1, 1] * height, matrix[0, 2] * width, matrix[1, 2] * height))
+        (fx, _, cx), (_, fy, cy), _ = output["intrinsics"]
+        intrinsics = torch.stack((fx * width, fy * height, cx * width, cy * height))
         mask = output["mask"] & output["depth"].isfinite()
         return DepthEstimate(torch.where(mask, output["depth"], 0.0), mask, intrinsics, "moge")
 
@@ -151,4 +152,4 @@ def _optional(module: str, name: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise LyraError(f"this depth model needs the package {name}, which is not installed. Install it first.") from error
+        raise LyraError(f"this depth model needs the package {name}, which is missing. Install it first.") from error

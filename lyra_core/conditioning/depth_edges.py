@@ -49,10 +49,8 @@ def sharpen_edges(z: Tensor, image: Tensor, radius: int = RADIUS) -> Tensor:
     return (1.0 / torch.where(between, torch.where(is_near[None], near, far), inverse))[0, 0]
 
 
-def _side_means(
-    side: Tensor, colors: Tensor, inverse: Tensor, extreme: Tensor, radius: int
-) -> tuple[Tensor, Tensor]:
-    """Means of colour and inverse depth over the window's pixels of one side; where it has none, `extreme` is its depth."""
+def _side_means(side: Tensor, colors: Tensor, inverse: Tensor, extreme: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Means of colour and inverse depth over the window's pixels of one side; `extreme` is its depth if it has none."""
     weight = side.to(inverse)
     sums = _box(torch.cat((colors * weight, inverse * weight, weight), dim=1), radius)
     count = sums[:, -1:]

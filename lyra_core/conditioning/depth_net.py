@@ -7,6 +7,8 @@ much as by colour. What it predicts is log z up to a constant: scale is not obse
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,13 +32,11 @@ class DepthNet(nn.Module):
         super().__init__()
         self.stride = 2 ** len(widths)
         self.stem = nn.Conv2d(4 * _INPUT_CHANNELS, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(_Down(*pair) for pair in zip(widths[:-1], widths[1:], strict=True))
+        self.down = nn.ModuleList(_Down(*pair) for pair in pairwise(widths))
         self.bottleneck = nn.ModuleList(_Attention(widths[-1]) for _ in range(_BOTTLENECK_LAYERS))
         levels = range(len(widths) - 1, 0, -1)
         self.up = nn.ModuleList(_Up(widths[level], widths[level - 1]) for level in levels)
-        self.head = nn.Sequential(
-            nn.GroupNorm(_GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4, 3, padding=1)
-        )
+        self.head = nn.Sequential(nn.GroupNorm(_GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4, 3, padding=1))
 
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""

@@ -2,8 +2,9 @@
 """Filling the holes of warped frames from the background.
 
 Holes are filled ring by ring from the pixels around them. A ring takes the mean of its filled 5 x 5 neighbours, in
-which far ones count more and the near side of a depth edge (`Warp.silhouette`) does not count, because what a
-moving camera uncovers lies behind the foreground; only holes without any other neighbour take from it. A few diffusion steps inside the hole then remove the streaks.
+which far ones count more. The near side of a depth edge (`Warp.silhouette`) does not count, because what a moving
+camera uncovers lies behind the foreground; only holes without any other neighbour take from it. A few diffusion steps
+inside the holes then remove the streaks.
 Depth is averaged as inverse depth, in which planes are linear.
 
 `fill_numba` is the compiled twin for CPU tensors; the functions here are its oracle and serve CUDA tensors.
@@ -18,20 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from lyra_core.errors import LyraError
+from lyra_core.rendering.jit import spread
 
+from .fill_numba import FAR_BIAS, HOLE, RADIUS, SMOOTHING_STEPS, SOURCE, WALL, fill_frame
 from .warp import PUBLISHED_MAX_DEPTH, Warp
-
-HOLE, SOURCE, WALL = 0, 1, 2
-"""Pixel states: to be filled; known; known, but spreading nothing into holes."""
-
-RADIUS = 2
-"""Half width of the window a ring is averaged over [pixels]."""
-
-FAR_BIAS = 6.0
-"""Weight of a neighbour: exp(bias * (z / z_far - 1)), z_far the farthest one in the window."""
-
-SMOOTHING_STEPS = 10
-"""Diffusion steps inside the holes after growing."""
 
 MODES = ("none", "background")
 
@@ -54,8 +45,8 @@ def fill_holes(warp: Warp, mode: str = "none") -> Warp:
     mask = warp.mask.reshape(-1, *size)
     values = torch.cat((warp.rgb, 1.0 / warp.z[..., None]), dim=-1).reshape(-1, *size, 4)
     values = torch.where(mask[..., None], values, 0.0)
-    grow = grow_compiled if values.device.type == "cpu" else grow
-    values = grow(values, _states(warp).reshape(-1, *size)).reshape(*warp.rgb.shape[:-1], 4)
+    filler = grow_compiled if values.device.type == "cpu" else grow
+    values = filler(values, _states(warp).reshape(-1, *size)).reshape(*warp.rgb.shape[:-1], 4)
     depth = 1.0 / values[..., 3].clamp_min(1.0 / PUBLISHED_MAX_DEPTH)
     hole = ~warp.mask
     rgb = torch.where(hole[..., None], values[..., :3], warp.rgb)
@@ -92,10 +83,6 @@ def _grow_from(values: Tensor, source: Tensor, hole: Tensor) -> tuple[Tensor, Te
 
 def grow_compiled(values: Tensor, states: Tensor) -> Tensor:
     """`grow` by the compiled kernel, frames spread over torch's thread count."""
-    from lyra_core.rendering.jit import spread
-
-    from .fill_numba import fill_frame
-
     values = values.contiguous().clone()
 
     def fill(begin: int, end: int) -> None:
@@ -107,7 +94,7 @@ def grow_compiled(values: Tensor, states: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, source: Tensor, radius: int, bias: float) -> Tensor:
-    """Mean of the source pixels in a window `[F, C, H, W]`, weighted to the far and close ones; itself if there are none."""
+    """Mean of the source pixels in a window `[F, C, H, W]`, weighted to the far and close ones; itself without any."""
     farthest = torch.where(source, values[:, -1:], torch.inf)
     farthest = -functional.max_pool2d(-farthest, 2 * radius + 1, stride=1, padding=radius)
     total, weights = torch.zeros_like(values), torch.zeros_like(farthest)

@@ -7,11 +7,20 @@ import numpy as np
 
 from lyra_core.rendering.jit import compiled
 
-from . import fill
+HOLE, SOURCE, WALL = 0, 1, 2
+"""Pixel states: to be filled; known; known, but spreading nothing into holes."""
 
-_HOLE, _SOURCE, _WALL = fill.HOLE, fill.SOURCE, fill.WALL
-_RADIUS, _STEPS = fill.RADIUS, fill.SMOOTHING_STEPS
-_BIAS = np.float32(fill.FAR_BIAS)
+RADIUS = 2
+"""Half width of the window a ring is averaged over [pixels]."""
+
+FAR_BIAS = 6.0
+"""Weight of a neighbour: exp(bias * (z / z_far - 1)), z_far the farthest one in the window."""
+
+SMOOTHING_STEPS = 10
+"""Diffusion steps inside the holes after growing."""
+
+# numba freezes these at compile time and its cache sees changes of this file only: that is why they live here
+_BIAS = np.float32(FAR_BIAS)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -20,11 +29,11 @@ def fill_frame(values, states):
     """Fill `values` [H, W, 4] in place where `states` [H, W] is HOLE; the work grows with the number of holes."""
     states = states.copy()
     filled = _grow(values, states)
-    if np.any(states == _HOLE):
-        opened = np.where(states == _WALL, _SOURCE, states).astype(np.uint8)
+    if np.any(states == HOLE):
+        opened = np.where(states == WALL, SOURCE, states).astype(np.uint8)
         rest = _grow(values, opened)
         for n in range(len(rest)):
-            states[rest[n, 0], rest[n, 1]] = _SOURCE
+            states[rest[n, 0], rest[n, 1]] = SOURCE
         filled = np.concatenate((filled, rest))
     _diffuse(values, states, filled)
 
@@ -33,19 +42,19 @@ def fill_frame(values, states):
 def _grow(values, states):
     """Fill ring by ring; returns the filled pixels [N, 2] in that order."""
     height, width = states.shape
-    pixels = np.empty((np.sum(states == _HOLE), 2), np.int32)
-    queued = states != _HOLE
+    pixels = np.empty((np.sum(states == HOLE), 2), np.int32)
+    queued = states != HOLE
     ring_start, ring_end = 0, 0
     for y in range(height):
         for x in range(width):
-            if states[y, x] == _SOURCE:
+            if states[y, x] == SOURCE:
                 ring_end = _queue_neighbours(queued, pixels, ring_end, y, x)
     while ring_start < ring_end:
         for n in range(ring_start, ring_end):
-            _average(values, states, pixels[n, 0], pixels[n, 1], _RADIUS, _BIAS, values[pixels[n, 0], pixels[n, 1]])
+            _average(values, states, pixels[n, 0], pixels[n, 1], RADIUS, _BIAS, values[pixels[n, 0], pixels[n, 1]])
         next_end = ring_end
         for n in range(ring_start, ring_end):
-            states[pixels[n, 0], pixels[n, 1]] = _SOURCE
+            states[pixels[n, 0], pixels[n, 1]] = SOURCE
             next_end = _queue_neighbours(queued, pixels, next_end, pixels[n, 0], pixels[n, 1])
         ring_start, ring_end = ring_end, next_end
     return pixels[:ring_end]
@@ -67,7 +76,7 @@ def _queue_neighbours(queued, pixels, end, y, x):
 def _diffuse(values, states, pixels):
     """Replace every filled pixel by the mean of its neighbours, a few times, all at once."""
     means = np.empty((len(pixels), 4), np.float32)
-    for _ in range(_STEPS):
+    for _ in range(SMOOTHING_STEPS):
         for n in range(len(pixels)):
             means[n] = values[pixels[n, 0], pixels[n, 1]]
             _average(values, states, pixels[n, 0], pixels[n, 1], 1, _ZERO, means[n])
@@ -84,14 +93,14 @@ def _average(values, states, y, x, radius, bias, out):
     farthest = np.float32(np.inf)
     for j in range(top, bottom):
         for i in range(left, right):
-            if states[j, i] == _SOURCE:
+            if states[j, i] == SOURCE:
                 farthest = min(farthest, values[j, i, 3])
     total = _ZERO
     red, green, blue, inverse = _ZERO, _ZERO, _ZERO, _ZERO
     for j in range(top, bottom):
         for i in range(left, right):
             square = (j - y) ** 2 + (i - x) ** 2
-            if square == 0 or states[j, i] != _SOURCE:
+            if square == 0 or states[j, i] != SOURCE:
                 continue
             weight = _ONE / np.float32(square)
             if bias > _ZERO:

@@ -36,7 +36,11 @@ def clearance_factors(depth: DepthEstimate, paths: Sequence[str]) -> dict[str, f
         paths: names of camera paths.
     """
     points = _observed_points(depth)
-    return {name: next((factor for factor in _FACTORS if _is_clear(name, factor, points)), _FACTORS[-1]) for name in paths}
+    return {name: _factor(name, points) for name in paths}
+
+
+def _factor(name: str, points: Tensor) -> float:
+    return next((factor for factor in _FACTORS if _is_clear(name, factor, points)), _FACTORS[-1])
 
 
 def _observed_points(depth: DepthEstimate) -> Tensor:

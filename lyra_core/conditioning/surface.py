@@ -18,26 +18,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from lyra_core.cameras import Cameras
+from lyra_core.rendering.jit import spread
 
+from .surface_numba import (
+    BEHIND,
+    BEHIND_WEIGHT,
+    FRONT,
+    GROUP_RATIO,
+    MAX_HALF_EXTENT,
+    MAX_STRETCH,
+    MIN_HALF_EXTENT,
+    NEAR,
+    SLACK,
+    SLACK_RATIO,
+    TOLERANCE,
+    splat_frame,
+)
 from .warp import Warp, unproject_grid
-
-NEAR = 0.01
-"""Points closer to the target camera are not drawn [scene units]."""
-
-SLACK_RATIO, SLACK = 1.1, 0.04
-"""A box reaches this factor of its half extent, plus this many target pixels, when visibility is sampled."""
-
-MIN_HALF_EXTENT, MAX_HALF_EXTENT, MAX_STRETCH = 0.05, 6.0, 2.5
-"""Limits of a box's half extent [target pixels], and as a multiple of what a frontal patch would have."""
-
-GROUP_RATIO, TOLERANCE = 1.05, 0.03
-"""Samples belong to one surface while the next is at most this ratio deeper; patches join within the tolerance."""
-
-FRONT, BEHIND = 1, 2
-"""Rim labels: near side of a depth edge; far side, whose colour may be mixed with the foreground's."""
-
-BEHIND_WEIGHT = 1e-3
-"""Colour weight of a patch on the far side of a depth edge: it counts only where nothing else does."""
 
 _EDGE_RATIO = 0.05
 _MIN_WEIGHT = 1e-6
@@ -106,10 +103,6 @@ def splat_surface(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int
 
 def splat_compiled(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int, width: int) -> Tensor:
     """`splat_surface` by the compiled kernel, frames spread over torch's thread count."""
-    from lyra_core.rendering.jit import spread
-
-    from .surface_numba import splat_frame
-
     arrays = [
         part.numpy()
         for part in (surface.position, surface.tangent_x, surface.tangent_y, surface.color, surface.rim, surface.focal)
@@ -232,8 +225,9 @@ def _rims(z: Tensor, slope_x: Tensor, slope_y: Tensor) -> Tensor:
             front.narrow(dim, first, size).logical_or_(edge & rise)
             behind.narrow(dim, 1 - first, size).logical_or_(edge & rise)
     grown = functional.max_pool2d(front.float()[None, None], 2 * _FRONT_RADIUS - 1, stride=1, padding=_FRONT_RADIUS - 1)
-    farthest = functional.max_pool2d(torch.where(front, z, 0.0)[None, None], 2 * _FRONT_RADIUS - 1, stride=1,
-                                     padding=_FRONT_RADIUS - 1)[0, 0]
+    farthest = functional.max_pool2d(
+        torch.where(front, z, 0.0)[None, None], 2 * _FRONT_RADIUS - 1, stride=1, padding=_FRONT_RADIUS - 1
+    )[0, 0]
     near_side = (grown[0, 0] > 0) & (z <= farthest * (1.0 + _EDGE_RATIO)) & ~behind
     labels = torch.zeros_like(z, dtype=torch.uint8)
     labels[behind] = BEHIND

@@ -9,16 +9,32 @@ import numpy as np
 
 from lyra_core.rendering.jit import compiled
 
-from . import surface
+NEAR = 0.01
+"""Points closer to the target camera are not drawn [scene units]."""
 
-_NEAR = np.float32(surface.NEAR)
-_SLACK_RATIO, _SLACK = np.float32(surface.SLACK_RATIO), np.float32(surface.SLACK)
-_MIN_HALF, _MAX_HALF = np.float32(surface.MIN_HALF_EXTENT), np.float32(surface.MAX_HALF_EXTENT)
-_MAX_STRETCH = np.float32(surface.MAX_STRETCH)
-_GROUP_RATIO = np.float32(surface.GROUP_RATIO)
-_LOWER, _UPPER = np.float32(1.0 - surface.TOLERANCE), np.float32(1.0 + surface.TOLERANCE)
-_BEHIND_WEIGHT = np.float32(surface.BEHIND_WEIGHT)
-_FRONT, _BEHIND = surface.FRONT, surface.BEHIND
+SLACK_RATIO, SLACK = 1.1, 0.04
+"""A box reaches this factor of its half extent, plus this many target pixels, when visibility is sampled."""
+
+MIN_HALF_EXTENT, MAX_HALF_EXTENT, MAX_STRETCH = 0.05, 6.0, 2.5
+"""Limits of a box's half extent [target pixels], and as a multiple of what a frontal patch would have."""
+
+GROUP_RATIO, TOLERANCE = 1.05, 0.03
+"""Samples belong to one surface while the next is at most this ratio deeper; patches join within the tolerance."""
+
+FRONT, BEHIND = 1, 2
+"""Rim labels: near side of a depth edge; far side, whose colour may be mixed with the foreground's."""
+
+BEHIND_WEIGHT = 1e-3
+"""Colour weight of a patch on the far side of a depth edge: it counts only where nothing else does."""
+
+# numba freezes these at compile time and its cache sees changes of this file only: that is why they live here
+_NEAR = np.float32(NEAR)
+_SLACK_RATIO, _SLACK = np.float32(SLACK_RATIO), np.float32(SLACK)
+_MIN_HALF, _MAX_HALF = np.float32(MIN_HALF_EXTENT), np.float32(MAX_HALF_EXTENT)
+_MAX_STRETCH = np.float32(MAX_STRETCH)
+_GROUP_RATIO = np.float32(GROUP_RATIO)
+_LOWER, _UPPER = np.float32(1.0 - TOLERANCE), np.float32(1.0 + TOLERANCE)
+_BEHIND_WEIGHT = np.float32(BEHIND_WEIGHT)
 _HALF, _ONE, _TWO, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(2.0), np.float32(0.0)
 _EMPTY = np.float32(np.inf)
 
@@ -136,7 +152,7 @@ def _accumulate(boxes, color, rim, interval, sums):
         if z <= _NEAR:
             continue
         left, right, top, bottom = u - half_x, u + half_x, v - half_y, v + half_y
-        weight = _BEHIND_WEIGHT if rim[n] == _BEHIND else _ONE
+        weight = _BEHIND_WEIGHT if rim[n] == BEHIND else _ONE
         for j in range(max(math.floor(top), 0), min(math.floor(bottom), height - 1) + 1):
             rows = min(bottom, np.float32(j + 1)) - max(top, np.float32(j))
             for i in range(max(math.floor(left), 0), min(math.floor(right), width - 1) + 1):
@@ -149,5 +165,5 @@ def _accumulate(boxes, color, rim, interval, sums):
                 pixel[2] += share * color[n, 2]
                 pixel[3] += share * z
                 pixel[4] += share
-                if rim[n] == _FRONT:
+                if rim[n] == FRONT:
                     pixel[5] += share

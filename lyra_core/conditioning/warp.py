@@ -57,7 +57,7 @@ def reliable_mask(z: Tensor, threshold: float = PUBLISHED_EDGE_THRESHOLD) -> Ten
 
 
 def unproject_grid(z: Tensor, intrinsics: Tensor, pixel_center: float = 0.5) -> Tensor:
-    """Points `[..., H, W, 3]` in the camera frame of a depth map `[..., H, W]`; `intrinsics` fx, fy, cx, cy in pixels."""
+    """Points `[..., H, W, 3]` of a depth map `[..., H, W]` in its camera's frame; `intrinsics` `[4]` in pixels."""
     height, width = z.shape[-2:]
     fx, fy, cx, cy = intrinsics.to(z).unbind(-1)
     x = (torch.arange(width, device=z.device, dtype=z.dtype) + pixel_center - cx) / fx

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
-from torch.nn import functional
 
 from lyra_core.conditioning.depth_net import DepthNet
 from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
@@ -73,7 +72,8 @@ class DepthShards:
     def draw(self, rng: np.random.Generator, settings: DepthTraining) -> tuple[Tensor, Tensor]:
         """An augmented batch: images `[B, 3, h, w]` in [0, 1] and log depth `[B, h, w]`."""
         size = settings.sizes[rng.choice(len(settings.sizes), p=settings.size_shares)]
-        pairs = [_crop(rng, self.rgb[n], self.z[n], size, settings.crop) for n in rng.integers(len(self.rgb), size=settings.batch)]
+        chosen = rng.integers(len(self.rgb), size=settings.batch)
+        pairs = [_crop(rng, self.rgb[n], self.z[n], size, settings.crop) for n in chosen]
         rgb = np.stack([_disturbed(rng, image) for image, _ in pairs])
         return _images(rgb), _log_depth(np.stack([z for _, z in pairs]))
 
@@ -118,7 +118,8 @@ def train_depth(
         return depth_loss(network(images), reference, settings)
 
     trained = train_leg(network, optimizer, loss, lambda: measure(network, heldout), out, leg)
-    return _write(network, heldout, out, storage, {"seed": seed, "trained": trained, "baseline": _mean_map(data, heldout)})
+    report = {"seed": seed, "trained": trained, "baseline": _mean_map(data, heldout)}
+    return _write(network, heldout, out, storage, report)
 
 
 def depth_loss(prediction: Tensor, reference: Tensor, settings: DepthTraining) -> tuple[Tensor, dict[str, float]]:

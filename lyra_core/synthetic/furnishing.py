@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in a room: a hero on the back wall, things along the walls, things in the middle, the wanted ones first."""
+"""What stands in a room: a hero on the back wall, things along the walls and in the middle, wanted ones first."""
 
 from __future__ import annotations
 

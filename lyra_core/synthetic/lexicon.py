@@ -72,7 +72,7 @@ OBJECT_WORDS = _phrases(
         "desk:any": "desk writing-desk",
         "bed": "bed double-bed",
         "nightstand": "nightstand night-stand bedside-table",
-        "dresser": "dresser chest-of-drawers drawer",
+        "dresser": "dresser chest-of-drawer drawer",
         "wardrobe": "wardrobe closet",
         "cabinet": "cabinet cupboard sideboard commode",
         "bookshelf": "bookshelf bookcase book-shelf",
@@ -184,9 +184,9 @@ BY_THEME: dict[str, dict[str, str]] = {
 """Words whose meaning depends on the place; the key "" is the meaning everywhere else."""
 
 NUMBER_WORDS = {
-    "a": 1, "an": 1, "one": 1, "single": 1, "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "few": 3, "some": 3,
-    "four": 4, "several": 4, "five": 5, "six": 6, "many": 6, "lot": 6, "lots": 6, "numerous": 6, "seven": 7, "eight": 8,
-    "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "dozens": 12,
+    "a": 1, "an": 1, "one": 1, "single": 1, "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "few": 3,
+    "some": 3, "four": 4, "several": 4, "five": 5, "six": 6, "many": 6, "lot": 6, "lots": 6, "numerous": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "dozens": 12,
 }  # fmt: skip
 
 MOOD_WORDS = _phrases(

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from torch import Tensor
+
+from lyra_core.rendering.jit import compiled, spread
 
 from .primitives import Packed
 
 FAR = np.float32(1e9)
 _T_MIN = np.float32(1e-3)
-_BLOCK = 256
 
 
-@njit(fastmath=True, inline="always")
+@compiled
 def _box_hit(ox, oy, oz, dx, dy, dz):  # unit-frame ray -> t
     tiny = np.float32(1e-9)
     ix = np.float32(1.0) / (dx if abs(dx) > tiny else tiny)
@@ -36,7 +36,7 @@ def _box_hit(ox, oy, oz, dx, dy, dz):  # unit-frame ray -> t
     return near if near > _T_MIN else far
 
 
-@njit(fastmath=True, inline="always")
+@compiled
 def _frustum_hit(ox, oy, oz, dx, dy, dz, taper):
     one = np.float32(1.0)
     tiny = np.float32(1e-9)
@@ -69,7 +69,7 @@ def _frustum_hit(ox, oy, oz, dx, dy, dz, taper):
     return best
 
 
-@njit(fastmath=True, inline="always")
+@compiled
 def _sphere_hit(ox, oy, oz, dx, dy, dz):
     a = dx * dx + dy * dy + dz * dz
     b = ox * dx + oy * dy + oz * dz
@@ -84,7 +84,7 @@ def _sphere_hit(ox, oy, oz, dx, dy, dz):
     return t if t > _T_MIN else FAR
 
 
-@njit(fastmath=True)
+@compiled
 def _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper):
     m = matrix[j]
     px = m[0, 0] * ox + m[0, 1] * oy + m[0, 2] * oz - offset[j, 0]
@@ -100,7 +100,7 @@ def _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper):
     return _sphere_hit(px, py, pz, vx, vy, vz)
 
 
-@njit(fastmath=True, inline="always")
+@compiled
 def _reach(ox, oy, oz, dx, dy, dz, cx, cy, cz, radius, along, room):
     """Per bounding sphere: distance along the ray to its centre, and squared chord (negative when missed)."""
     for j in range(cx.shape[0]):
@@ -112,49 +112,45 @@ def _reach(ox, oy, oz, dx, dy, dz, cx, cy, cz, radius, along, room):
         room[j] = radius[j] * radius[j] - (x * x + y * y + z * z - b * b)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
-def _nearest(o, d, cx, cy, cz, radius, kind, matrix, offset, taper, t_out, index_out):
-    count = o.shape[0]
-    for block in prange((count + _BLOCK - 1) // _BLOCK):
-        along = np.empty(cx.shape[0], np.float32)
-        room = np.empty(cx.shape[0], np.float32)
-        for i in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
-            ox, oy, oz, dx, dy, dz = o[i, 0], o[i, 1], o[i, 2], d[i, 0], d[i, 1], d[i, 2]
+@compiled
+def _nearest(begin, end, o, d, cx, cy, cz, radius, kind, matrix, offset, taper, t_out, index_out):
+    along = np.empty(cx.shape[0], np.float32)
+    room = np.empty(cx.shape[0], np.float32)
+    for i in range(begin, end):
+        ox, oy, oz, dx, dy, dz = o[i, 0], o[i, 1], o[i, 2], d[i, 0], d[i, 1], d[i, 2]
+        _reach(ox, oy, oz, dx, dy, dz, cx, cy, cz, radius, along, room)
+        best = FAR
+        index = 0
+        for j in range(cx.shape[0]):
+            if room[j] > 0 and along[j] + radius[j] > 0 and along[j] - radius[j] < best:
+                t = _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper)
+                if t < best:
+                    best = t
+                    index = j
+        t_out[i] = best
+        index_out[i] = index
+
+
+@compiled
+def _occluded(begin, end, o, d, limit, cx, cy, cz, radius, kind, matrix, offset, taper, casts, out):
+    along = np.empty(cx.shape[0], np.float32)
+    room = np.empty(cx.shape[0], np.float32)
+    last = 0  # neighbouring points are mostly shadowed by the same solid
+    for i in range(begin, end):
+        ox, oy, oz, dx, dy, dz = o[i, 0], o[i, 1], o[i, 2], d[i, 0], d[i, 1], d[i, 2]
+        dark = casts[last] and _hit(last, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper) < limit[i]
+        if not dark:
             _reach(ox, oy, oz, dx, dy, dz, cx, cy, cz, radius, along, room)
-            best = FAR
-            index = 0
             for j in range(cx.shape[0]):
-                if room[j] > 0 and along[j] + radius[j] > 0 and along[j] - radius[j] < best:
-                    t = _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper)
-                    if t < best:
-                        best = t
-                        index = j
-            t_out[i] = best
-            index_out[i] = index
+                near = room[j] > 0 and along[j] + radius[j] > 0 and along[j] - radius[j] < limit[i] and casts[j]
+                if near and _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper) < limit[i]:
+                    dark = True
+                    last = j
+                    break
+        out[i] = dark
 
 
-@njit(parallel=True, fastmath=True, cache=True)
-def _occluded(o, d, limit, cx, cy, cz, radius, kind, matrix, offset, taper, casts, out):
-    count = o.shape[0]
-    for block in prange((count + _BLOCK - 1) // _BLOCK):
-        along = np.empty(cx.shape[0], np.float32)
-        room = np.empty(cx.shape[0], np.float32)
-        last = 0  # neighbouring points are mostly shadowed by the same solid
-        for i in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
-            ox, oy, oz, dx, dy, dz = o[i, 0], o[i, 1], o[i, 2], d[i, 0], d[i, 1], d[i, 2]
-            dark = casts[last] and _hit(last, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper) < limit[i]
-            if not dark:
-                _reach(ox, oy, oz, dx, dy, dz, cx, cy, cz, radius, along, room)
-                for j in range(cx.shape[0]):
-                    near = room[j] > 0 and along[j] + radius[j] > 0 and along[j] - radius[j] < limit[i] and casts[j]
-                    if near and _hit(j, ox, oy, oz, dx, dy, dz, kind, matrix, offset, taper) < limit[i]:
-                        dark = True
-                        last = j
-                        break
-            out[i] = dark
-
-
-@njit(fastmath=True)
+@compiled
 def _distance(j, x, y, z, kind, half, rotation, center, taper, hollow):
     one = np.float32(1.0)
     zero = np.float32(0.0)
@@ -188,21 +184,19 @@ def _distance(j, x, y, z, kind, half, rotation, center, taper, hollow):
     return abs(d) if hollow[j] else max(d, zero)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
-def _clearance(p, limit, cx, cy, cz, radius, kind, half, rotation, center, taper, hollow, out):
-    count = p.shape[0]
-    for block in prange((count + _BLOCK - 1) // _BLOCK):
-        beyond = np.empty(cx.shape[0], np.float32)
-        for i in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
-            x, y, z = p[i, 0], p[i, 1], p[i, 2]
-            for j in range(cx.shape[0]):
-                dx, dy, dz, reach = x - cx[j], y - cy[j], z - cz[j], radius[j] + limit
-                beyond[j] = dx * dx + dy * dy + dz * dz - reach * reach
-            best = limit
-            for j in range(cx.shape[0]):
-                if beyond[j] < 0:
-                    best = min(best, _distance(j, x, y, z, kind, half, rotation, center, taper, hollow))
-            out[i] = best
+@compiled
+def _clearance(begin, end, p, limit, cx, cy, cz, radius, kind, half, rotation, center, taper, hollow, out):
+    beyond = np.empty(cx.shape[0], np.float32)
+    for i in range(begin, end):
+        x, y, z = p[i, 0], p[i, 1], p[i, 2]
+        for j in range(cx.shape[0]):
+            dx, dy, dz, reach = x - cx[j], y - cy[j], z - cz[j], radius[j] + limit
+            beyond[j] = dx * dx + dy * dy + dz * dz - reach * reach
+        best = limit
+        for j in range(cx.shape[0]):
+            if beyond[j] < 0:
+                best = min(best, _distance(j, x, y, z, kind, half, rotation, center, taper, hollow))
+        out[i] = best
 
 
 class KernelsNumba:
@@ -218,21 +212,34 @@ class KernelsNumba:
         """Distance [R] (FAR where nothing is hit) and packed index [R] of the first solid along each ray [R, 3]."""
         t = np.empty(len(origins), np.float32)
         index = np.empty(len(origins), np.int64)
-        _nearest(origins.numpy(), directions.numpy(), *self._solids, t, index)
+        rays = (origins.numpy(), directions.numpy())
+
+        def work(begin: int, end: int) -> None:
+            _nearest(begin, end, *rays, *self._solids, t, index)
+
+        spread(work, len(t))
         return torch.from_numpy(t), torch.from_numpy(index)
 
     def occluded(self, origins: Tensor, directions: Tensor, limit: Tensor) -> Tensor:
         """Whether something solid lies nearer than `limit` [R] along each ray: bool [R]."""
         out = np.empty(len(origins), np.bool_)
-        _occluded(origins.numpy(), directions.numpy(), limit.numpy(), *self._solids, self._packed.solid_shadow, out)
+        rays = (origins.numpy(), directions.numpy(), limit.numpy())
+
+        def work(begin: int, end: int) -> None:
+            _occluded(begin, end, *rays, *self._solids, self._packed.solid_shadow, out)
+
+        spread(work, len(out))
         return torch.from_numpy(out)
 
     def clearance(self, points: Tensor, limit: float) -> Tensor:
         """Distance [R] in metres from each point [R, 3] to the nearest surface, at most `limit`."""
         p = self._packed
+        shapes = (p.kind, p.half, p.rotation, p.center, p.taper, p.hollow)
+        positions, reach = points.numpy(), np.float32(limit)
         out = np.empty(len(points), np.float32)
-        _clearance(
-            points.numpy(), np.float32(limit), *self._spheres,
-            p.kind, p.half, p.rotation, p.center, p.taper, p.hollow, out,
-        )  # fmt: skip
+
+        def work(begin: int, end: int) -> None:
+            _clearance(begin, end, positions, reach, *self._spheres, *shapes, out)
+
+        spread(work, len(out))
         return torch.from_numpy(out)

@@ -66,14 +66,22 @@ def sha256(path: Path) -> str:
 
 
 def record(
-    path: Path, *, trained: bool, command: str, seeds: dict[str, str] | None = None,
+    path: Path,
+    *,
+    trained: bool,
+    command: str,
+    seeds: dict[str, str] | None = None,
     metrics: dict[str, float] | None = None,
 ) -> None:
     """Enters the weight file `path` into the manifest of its folder, replacing an older entry of that name."""
     manifest = Manifest.load(path.parent)
     manifest.files[path.name] = WeightEntry(
-        sha256=sha256(path), bytes=path.stat().st_size, trained=trained, command=command,
-        seeds=seeds or {}, metrics=metrics or {},
+        sha256=sha256(path),
+        bytes=path.stat().st_size,
+        trained=trained,
+        command=command,
+        seeds=seeds or {},
+        metrics=metrics or {},
     )
     manifest.save(path.parent)
 

@@ -81,9 +81,7 @@ def test_unusable_pictures(lyra: Lyra, tmp_path: Path, photo: Path, results: Pat
         (["--image", "photo.png", "--depth", "photo.png"], "shape"),
     ],
 )
-def test_unusable_requests(
-    lyra: Lyra, photo: Path, results: Path, arguments: list[str], expected: str
-) -> None:
+def test_unusable_requests(lyra: Lyra, photo: Path, results: Path, arguments: list[str], expected: str) -> None:
     before = contents(results)
     assert_fails_well(lyra("generate", *arguments, "-o", results / "scene.usdz"), expected, results, before)
 

@@ -12,7 +12,14 @@ from torch import Tensor
 from lyra_core.cameras import Cameras
 from lyra_core.conditioning.cache3d import Cache3D, bounded_depth
 from lyra_core.conditioning.depth import DepthEstimate
-from lyra_core.conditioning.warp import PUBLISHED_MAX_DEPTH, Warp, project, reliable_mask, splat_bilinear, unproject_grid
+from lyra_core.conditioning.warp import (
+    PUBLISHED_MAX_DEPTH,
+    Warp,
+    project,
+    reliable_mask,
+    splat_bilinear,
+    unproject_grid,
+)
 
 from .conftest import Golden
 

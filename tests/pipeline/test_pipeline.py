@@ -68,9 +68,7 @@ def test_anchors_lie_on_the_surfaces(pipeline: LyraPipeline, picture: torch.Tens
     assert float((nearest < 0.02).float().mean()) > 0.97
 
 
-def test_the_call_is_the_stages_in_order(
-    pipeline: LyraPipeline, picture: torch.Tensor, wall: DepthEstimate
-) -> None:
+def test_the_call_is_the_stages_in_order(pipeline: LyraPipeline, picture: torch.Tensor, wall: DepthEstimate) -> None:
     scene = pipeline(image=picture, depth=wall)
     with torch.no_grad():
         told = pipeline.condition(picture, wall)
@@ -87,9 +85,7 @@ def test_decoding_is_differentiable(pipeline: LyraPipeline, picture: torch.Tenso
     pipeline.decoder.zero_grad(set_to_none=True)
 
 
-def test_the_main_view_looks_like_the_input(
-    pipeline: LyraPipeline, picture: torch.Tensor, wall: DepthEstimate
-) -> None:
+def test_the_main_view_looks_like_the_input(pipeline: LyraPipeline, picture: torch.Tensor, wall: DepthEstimate) -> None:
     scene = pipeline(image=picture, depth=wall)
     seen = render(scene.gaussians, scene.input_camera.reshape(1), projection=scene.projection)
     assert psnr(seen.color[0], scene.image) > 30

@@ -19,6 +19,7 @@ _WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the
 _CLEARANCE = 0.1  # metres above a floor cell in which only depth, not Gaussians, may put matter
 _SEAM = 2  # cells: gaps this narrow between floor cells are sampling, not holes
 _GAP = 0.6  # metres: a hidden gap this narrow between floor, walls and furniture counts as closed
+_SHADOW = 5.0  # metres: the longest shadow of an object that counts as enclosed
 _COVERED = float(np.log(2.0))
 
 
@@ -38,9 +39,10 @@ def find_floor_cells(
 ) -> FloorCells:
     """Floor seen by the views or lined with Gaussians, and the hidden floor that both enclose.
 
-    A cell is enclosed when a flood from the border of the grid cannot reach it: floor, upright matter (walls,
-    furniture) and gaps of at most `_GAP` metres between them stop the flood. With views it runs inside their image only, so that nothing outside of what a camera
-    looked at is ever completed.
+    A cell is enclosed when a flood from the border of the grid cannot reach it, or when the line of sight over it
+    crosses seen floor before it and seen floor or upright matter behind it. Floor, upright matter (walls, furniture)
+    and gaps of at most `_GAP` metres between them stop the flood. With views it runs inside their image only, so that
+    nothing outside of what a camera looked at is ever completed.
 
     Args:
         volume: Fused depth views.
@@ -61,6 +63,8 @@ def find_floor_cells(
     upright = _upright_matter(volume) & ~observed
     passable = hidden & ~closed(observed | upright, 0.5 * _GAP / voxel)
     floor = observed | (passable & ~_reached_from_outside(passable, seen_through))
+    for view in views:
+        floor |= hidden & ~upright & _in_closed_shadow(volume, view, observed, observed | upright)
     floor |= hidden & closed(floor, 0.5 * _GAP / voxel)
     floor |= upright & (binary_fill_holes(floor) | closed(floor, 0.5 * volume.shell / voxel + 1))
     return FloorCells(observed, (floor | furniture) & ~observed)
@@ -119,3 +123,24 @@ def _reached_from_outside(passable: NDArray[np.bool_], leaks: NDArray[np.bool_])
         outside[edge] = True
     outside[0] = False
     return outside[regions]
+
+
+def _in_closed_shadow(
+    volume: Volume, view: SurfaceView, starts: NDArray[np.bool_], ends: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Cells [x, y] with a start before and an end behind them, within `_SHADOW` metres on one line of sight."""
+    grid = volume.grid
+    dx, dy = grid.axis(0)[:, None] - view.origin[0], grid.axis(1)[None, :] - view.origin[1]
+    distance = np.hypot(dx, dy) / grid.voxel
+    rings = np.arange(int(distance.max()) + 2)
+    turns = int(2 * np.pi * len(rings))
+    angles = np.arange(turns)[:, None] * (2 * np.pi / turns)
+    x = np.rint((view.origin[0] - grid.origin[0]) / grid.voxel + np.cos(angles) * rings).astype(int)
+    y = np.rint((view.origin[1] - grid.origin[1]) / grid.voxel + np.sin(angles) * rings).astype(int)
+    inside = (x >= 0) & (x < starts.shape[0]) & (y >= 0) & (y < starts.shape[1])
+    x, y = np.where(inside, x, 0), np.where(inside, y, 0)
+    before = np.maximum.accumulate(np.where(inside & starts[x, y], rings, -np.inf), axis=1)
+    behind = np.minimum.accumulate(np.where(inside & ends[x, y], rings, np.inf)[:, ::-1], axis=1)[:, ::-1]
+    in_shadow = behind - before <= _SHADOW / grid.voxel
+    turn = np.rint(np.arctan2(dy, dx) % (2 * np.pi) * (turns / (2 * np.pi))).astype(int) % turns
+    return np.asarray(in_shadow[turn, np.rint(distance).astype(int)])
