@@ -157,6 +157,31 @@ def check(
 
 
 @app.command()
+def evaluate(
+    suite: Annotated[str, typer.Option(help="What to run: synthetic.")] = "synthetic",
+    model: Annotated[str, typer.Option(help="Preset name, or the path of a preset `.yaml`.")] = "mini",
+    first_seed: Annotated[int, typer.Option(min=0, help="First world; from 2,000,000 on none was trained on.")] = 2_000_000,
+    scenes: Annotated[int, typer.Option(min=1, help="How many worlds.")] = 24,
+    json_out: Annotated[Path | None, typer.Option(help="Also write the whole report to this file.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Score a model: the whole corridor from one image, against true pictures of views it never saw.
+
+    * `lyra evaluate --suite synthetic --scenes 24 --json-out report.json`
+    """
+    from lyra_core.app.console import PhaseBars, user_errors
+
+    with user_errors(debug):
+        from lyra_core.app.evaluate import evaluate as run
+        from lyra_core.app.evaluate import show
+
+        with PhaseBars() as bars:
+            report = run(suite, model, first_seed, scenes, json_out, bars)
+        print(json.dumps(report) if as_json else show(report))
+
+
+@app.command()
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
     """Check this installation: versions, optional parts, GPU, weights, write access."""
     from lyra_core.app.console import user_errors

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from lyra_core.app.console import PhaseBars, user_errors
-
 app = typer.Typer(
     no_args_is_help=True,
     help="Train the embedded networks on procedural worlds, in this order: worlds, tokenizer, depth, decoder.",
@@ -33,6 +31,7 @@ def worlds(
     debug: Debug = False,
 ) -> None:
     """Render procedural worlds: input views with depth, unseen views, clips. Existing files are kept."""
+    from lyra_core.app.console import PhaseBars, user_errors
     from lyra_core.distillation.generate import generate
 
     with user_errors(debug), PhaseBars() as progress:
@@ -50,6 +49,7 @@ def tokenizer(
     debug: Debug = False,
 ) -> None:
     """Train the video tokenizer from its analytic start."""
+    from lyra_core.app.console import user_errors
     from lyra_core.distillation.train_tokenizer import train_tokenizer
 
     with user_errors(debug):
@@ -67,6 +67,7 @@ def depth(
     debug: Debug = False,
 ) -> None:
     """Train the depth network."""
+    from lyra_core.app.console import user_errors
     from lyra_core.distillation.train_depth import train_depth
 
     with user_errors(debug):
@@ -85,6 +86,7 @@ def decoder(
     debug: Debug = False,
 ) -> None:
     """Train the 3DGS decoder on the corridor's own latents; the first leg starts from scratch."""
+    from lyra_core.app.console import PhaseBars, user_errors
     from lyra_core.distillation.train_decoder import train_decoder, training_pipeline
 
     with user_errors(debug), PhaseBars() as progress:
@@ -103,6 +105,7 @@ def accept(
     debug: Debug = False,
 ) -> None:
     """Ship a network: copy it into the model's weights if its held-out figure beats the one in the manifest."""
+    from lyra_core.app.console import user_errors
     from lyra_core.weights.acceptance import accept_weights
 
     with user_errors(debug):

@@ -62,15 +62,16 @@ class _Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        last = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(last.weight)
         self.layers = nn.Sequential(
             nn.GroupNorm(_GROUPS, width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.GroupNorm(_GROUPS, width),
             nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
+            last,
         )
-        nn.init.zeros_(self.layers[-1].weight)
 
     def forward(self, features: Tensor) -> Tensor:
         return features + self.layers(features)

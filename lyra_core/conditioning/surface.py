@@ -6,11 +6,12 @@ sees no cracks and a coarser image averages instead of aliasing. Visibility is d
 pixel; the surface that owns most of them is the pixel's, and colour and depth are both averaged over the patches of
 that surface alone, each weighted by the area of the pixel its box covers. No pixel mixes foreground and background.
 
-`surface_numba` is the compiled twin for the CPU; the functions here are its oracle and serve CUDA tensors.
+`surface_numba` holds the compiled kernel for the CPU; the functions here are its oracle and serve CUDA tensors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +40,7 @@ from .warp import Warp, unproject_grid
 _EDGE_RATIO = 0.05
 _MIN_WEIGHT = 1e-6
 _MAX_SLOPE = 0.15
-_FRONT_RADIUS = 4
+_FRONT_RADIUS = 4  # width of the labelled band [source pixels]
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,18 @@ class Surface:
 def build_surface(image: Tensor, z: Tensor, intrinsics: Tensor) -> Surface:
     """The surface of an RGB-D view: image `[H, W, 3]`, z `[H, W]` positive and finite, intrinsics `[4]` in pixels."""
     slope_x, slope_y = _slope(z, 1), _slope(z, 0)
-    fx, fy, cx, cy = intrinsics.to(z).unbind()
-    height, width = z.shape
-    x = (torch.arange(width, device=z.device) + 0.5 - cx) / fx
-    y = (torch.arange(height, device=z.device)[:, None] + 0.5 - cy) / fy
-    tangent_x = torch.stack((z / fx + x * slope_x, y * slope_x, slope_x), dim=-1)
-    tangent_y = torch.stack((x * slope_y, z / fy + y * slope_y, slope_y), dim=-1)
+    rays = unproject_grid(torch.ones_like(z), intrinsics)
+    tangent_x, tangent_y = rays * slope_x[..., None], rays * slope_y[..., None]
+    focal = intrinsics[:2].to(z)
+    tangent_x[..., 0] += z / focal[0]
+    tangent_y[..., 1] += z / focal[1]
     return Surface(
-        unproject_grid(z, intrinsics).reshape(-1, 3),
+        (rays * z[..., None]).reshape(-1, 3),
         tangent_x.reshape(-1, 3),
         tangent_y.reshape(-1, 3),
         image.to(z).reshape(-1, 3).contiguous(),
         _rims(z, slope_x, slope_y).reshape(-1),
-        intrinsics[:2].to(z),
+        focal,
     )
 
 
@@ -117,14 +117,14 @@ def splat_compiled(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: in
     return sums
 
 
-def _resolve(sums: Tensor) -> Warp:
-    """Divide the sums `[F, H, W, 6]`; drop pixels of doubtful colour that border on a hole."""
+def _resolve(sums: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The fields of a `Warp` from the sums `[F, H, W, 6]`; pixels of doubtful colour beside a hole become holes too."""
     weight = sums[..., 4]
     covered = weight > _MIN_WEIGHT
     beside_hole = functional.max_pool2d((~covered).float()[:, None], 3, stride=1, padding=1)[:, 0] > 0
     mask = covered & ~(beside_hole & (weight < 10 * BEHIND_WEIGHT))
     mean = torch.where(mask[..., None], sums / weight.clamp_min(_MIN_WEIGHT)[..., None], 0.0)
-    return Warp(mean[..., :3].contiguous(), mean[..., 3].contiguous(), mask, mean[..., 5] > 0)
+    return mean[..., :3].contiguous(), mean[..., 3].contiguous(), mask, mean[..., 5] > 0
 
 
 def _splat_frame(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int, width: int) -> Tensor:
@@ -167,7 +167,7 @@ def _boxes(surface: Surface, w2c: Tensor, intrinsics: Tensor) -> tuple[Tensor, T
     return center, local[:, 2], half.clamp(MIN_HALF_EXTENT, MAX_HALF_EXTENT)
 
 
-def _covered(low: Tensor, high: Tensor, height: int, width: int, *, samples: bool):
+def _covered(low: Tensor, high: Tensor, height: int, width: int, *, samples: bool) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields (cell index, patch index) for every cell of a grid that a box meets: its centre, or any of its area."""
     first, last = ((low - 0.5).ceil(), (high - 0.5).floor()) if samples else (low.floor(), high.floor())
     limit = first.new_tensor((width - 1, height - 1))
@@ -224,11 +224,9 @@ def _rims(z: Tensor, slope_x: Tensor, slope_y: Tensor) -> Tensor:
         for first, rise in ((0, step > 0), (1, step < 0)):
             front.narrow(dim, first, size).logical_or_(edge & rise)
             behind.narrow(dim, 1 - first, size).logical_or_(edge & rise)
-    grown = functional.max_pool2d(front.float()[None, None], 2 * _FRONT_RADIUS - 1, stride=1, padding=_FRONT_RADIUS - 1)
-    farthest = functional.max_pool2d(
-        torch.where(front, z, 0.0)[None, None], 2 * _FRONT_RADIUS - 1, stride=1, padding=_FRONT_RADIUS - 1
-    )[0, 0]
-    near_side = (grown[0, 0] > 0) & (z <= farthest * (1.0 + _EDGE_RATIO)) & ~behind
+    window = 2 * _FRONT_RADIUS - 1
+    rim_z = functional.max_pool2d(torch.where(front, z, 0.0)[None, None], window, stride=1, padding=window // 2)[0, 0]
+    near_side = (z <= rim_z * (1.0 + _EDGE_RATIO)) & ~behind
     labels = torch.zeros_like(z, dtype=torch.uint8)
     labels[behind] = BEHIND
     labels[front | near_side] = FRONT

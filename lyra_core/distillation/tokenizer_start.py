@@ -29,7 +29,7 @@ from diffusers.models.autoencoders.autoencoder_kl_cosmos import (
 )
 from torch import Tensor, nn
 
-from lyra_core.teacher.tokenizer_factored import Components, delta_kernel
+from lyra_core.teacher.tokenizer_factored import Components, bias_of, delta_kernel, ends
 
 RULERS = 4
 """Constant channels per network, alternately +RULER_LEVEL and -RULER_LEVEL."""
@@ -93,17 +93,17 @@ def fit_lapped_decoder(network: AutoencoderKLCosmos, video: Tensor, ridge: float
     Only valid right after the start, while the decoder hands the code through unchanged.
     """
     code = network.encode(video).latent_dist.mode().transpose(1, 2).flatten(0, 1)
-    target = network.encoder.patch_embed(video).transpose(1, 2).flatten(0, 1).flatten(2).transpose(1, 2).flatten(0, 1)
-    channels, mean = code.shape[1], network.encoder.patch_embed.weight @ network.decoder.unpatch_embed.bias
+    analysis, _, last, synthesis = ends(network)
+    target = analysis(video).transpose(1, 2).flatten(0, 1).flatten(2).transpose(1, 2).flatten(0, 1)
+    channels, mean = code.shape[1], analysis.weight @ synthesis.bias
     taps = F.unfold(code, 3, padding=1).transpose(1, 2).flatten(0, 1)
     design = F.pad(taps, (0, 1), value=1.0).double()
     damping = ridge * len(design) * torch.eye(design.shape[1], dtype=torch.float64)
     solution = torch.linalg.solve(design.T @ design + damping, design.T @ (target - mean).double()).float()
     kernel = solution[:-1].T.reshape(-1, channels, 3, 3)
-    last = network.decoder.conv_out.conv_s
     last.weight[:, :channels, 0] = kernel
     last.weight[:, channels : 2 * channels, 0] = -kernel
-    last.bias.copy_(solution[-1])
+    bias_of(last).copy_(solution[-1])
 
 
 def _start_convolution(conv: CosmosCausalConv3d, generator: torch.Generator) -> None:
@@ -112,30 +112,30 @@ def _start_convolution(conv: CosmosCausalConv3d, generator: torch.Generator) -> 
     else:
         fan_in = conv.weight[0].numel()
         nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_in), generator=generator)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(bias_of(conv))
 
 
 def _start_encoder_ends(network: AutoencoderKLCosmos) -> None:
-    encoder, code = network.encoder, network.config.latent_channels
-    first, mean = encoder.conv_in.conv_s, network.decoder.unpatch_embed.bias
+    code = network.config["latent_channels"]
+    analysis, first, _, synthesis = ends(network)
     singles = min(first.out_channels - RULERS - 2 * code, first.in_channels - code)
     centre = torch.zeros(first.out_channels, first.in_channels)
     centre[: 2 * code, :code] = _pairs(code)
     centre[2 * code : 2 * code + singles, code : code + singles] = torch.eye(singles)
     _set_centre(first, centre)
-    first.bias.copy_(-centre @ (encoder.patch_embed.weight @ mean))
-    first.bias[-RULERS:] = _rulers()
-    last = encoder.conv_out.conv_s
+    bias_of(first).copy_(-centre @ (analysis.weight @ synthesis.bias))
+    bias_of(first)[-RULERS:] = _rulers()
+    last = network.encoder.conv_out.conv_s
     _set_centre(last, F.pad(_pairs(code).T, (0, last.in_channels - 2 * code)))
     _set_centre(network.quant_conv, torch.eye(code))
 
 
 def _start_decoder_ends(network: AutoencoderKLCosmos) -> None:
-    decoder, code = network.decoder, network.config.latent_channels
+    code, first = network.config["latent_channels"], network.decoder.conv_in.conv_s
+    last = ends(network)[2]
     _set_centre(network.post_quant_conv, torch.eye(code))
-    first, last = decoder.conv_in.conv_s, decoder.conv_out.conv_s
     _set_centre(first, F.pad(_pairs(code), (0, 0, 0, first.out_channels - 2 * code)))
-    first.bias[-RULERS:] = _rulers()
+    bias_of(first)[-RULERS:] = _rulers()
     spare = min((last.in_channels - RULERS - 2 * code) // 2, last.out_channels - code)
     centre = torch.zeros(last.out_channels, last.in_channels)
     centre[:code, : 2 * code] = _pairs(code).T
@@ -152,7 +152,7 @@ def _rulers() -> Tensor:
     return torch.tensor([1.0, -1.0]).repeat(RULERS)[:RULERS] * RULER_LEVEL
 
 
-def _set_centre(conv: CosmosCausalConv3d, centre: Tensor) -> None:
+def _set_centre(conv: nn.Conv3d, centre: Tensor) -> None:
     """Makes `conv` (kernel [1, k, k]) the pointwise map `centre` [out, in]."""
     conv.weight.zero_()
     middle = conv.kernel_size[1] // 2

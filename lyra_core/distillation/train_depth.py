@@ -166,7 +166,7 @@ def _starting_point(out: Path, seed: int, resume: bool) -> DepthNet:
         network = DepthNet()
     if resume and not (out / "state.pt").exists() and (out / WEIGHTS_NAME).exists():
         network.load_state_dict(load_weights(out / WEIGHTS_NAME))
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _write(

@@ -23,7 +23,7 @@ from lyra_core.distillation.trainer import JsonLog, LegConfig, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 from lyra_core.teacher.tokenizer import Tokenizer
-from lyra_core.teacher.tokenizer_factored import MINI_CONFIG, factored_network
+from lyra_core.teacher.tokenizer_factored import MINI_CONFIG, ends, factored_network
 from lyra_core.weights.quantized import Storage
 
 WEIGHTS_NAME = "tokenizer.safetensors"
@@ -123,9 +123,10 @@ def train_tokenizer(
     network, start = _starting_point(data, heldout, out, settings, seed, resume)
 
     leg = LegConfig(minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.998, clip_norm=0.0, seed=seed)
-    ends = [*network.encoder.conv_in.conv_s.parameters(), *network.decoder.conv_out.conv_s.parameters()]
-    inner = [p for p in network.parameters() if all(p is not end for end in ends)]
-    groups = [{"params": ends, "rate_scale": settings.end_rate}, {"params": inner}]
+    _, first, last, _ = ends(network)
+    outer = [*first.parameters(), *last.parameters()]
+    inner = [p for p in network.parameters() if all(p is not end for end in outer)]
+    groups: list[dict[str, Any]] = [{"params": outer, "rate_scale": settings.end_rate}, {"params": inner}]
     optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=(0.9, 0.99), eps=1e-10, fused=True)
 
     def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:

@@ -26,6 +26,7 @@ from lyra_core.images import quantized
 from lyra_core.pipeline import Conditioning, LyraPipeline
 from lyra_core.progress import Progress, no_progress
 from lyra_core.rendering import render
+from lyra_core.rendering.render import Projection
 from lyra_core.synthetic.grammar import make_world, render_world
 
 FIRST_SEED = 2_000_000
@@ -57,8 +58,8 @@ def evaluate_synthetic(
         progress: counts worlds.
 
     Returns:
-        means over all views: psnr_* [dB] and ssim_* for the rows exact_depth, net_depth, lift, untrained, swapped
-        (exact depth, another world's latents); psnr_by_kind of exact_depth; depth_abs_rel of the depth network and
+        means over all views: psnr_* [dB] and ssim_* for the rows exact_depth, net_depth, lift, lift_ewa
+        (rendered in that projection), untrained, swapped (exact depth, another world's latents); psnr_by_kind of exact_depth; depth_abs_rel of the depth network and
         depth_rendered, the median relative error of the rendered depth with exact depth; gaussians; seconds a world;
         the settings; and psnr_by_world.
     """
@@ -68,8 +69,8 @@ def evaluate_synthetic(
     depth_errors, rendered_errors, counts, seconds = [], [], [], []
     previous: Conditioning | None = None
 
-    def score(row: str, gaussians: Gaussians, targets: Targets) -> Tensor:
-        view = render(gaussians, targets.cameras, projection=pipeline.preset.projection)
+    def score(row: str, gaussians: Gaussians, targets: Targets, projection: Projection | None = None) -> Tensor:
+        view = render(gaussians, targets.cameras, projection=projection or pipeline.preset.projection)
         pairs = list(zip(view.color.clamp(0, 1), targets.rgb, strict=True))
         scores.setdefault(row, []).append([float(psnr(a, b)) for a, b in pairs])
         similarities.setdefault(row, []).extend(float(ssim(a, b)) for a, b in pairs)
@@ -89,7 +90,9 @@ def evaluate_synthetic(
         guess = pipeline.depth_estimator(image)
         depth_errors.append(absolute_relative_error(guess.z.numpy(), z))
         score("net_depth", pipeline.decode(pipeline.condition(image, guess)), targets)
-        score("lift", lift(exact), targets)
+        lifted = lift(exact)
+        score("lift", lifted, targets)
+        score("lift_ewa", lifted, targets, "ewa")  # its small Gaussians need the low-pass of splatting
         score("untrained", decoded_by(untrained, pipeline, exact), targets)
         if previous is not None:
             score("swapped", pipeline.decode(with_latents(exact, previous)), targets)

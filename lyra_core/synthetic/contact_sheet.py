@@ -13,16 +13,16 @@ from .grammar import make_world, render_world
 from .themes import THEMES
 
 _SEEDS = {
-    "living room": (40, 43),
-    "bedroom": (40, 44),
-    "kitchen": (20, 23),
-    "office": (42, 43),
-    "warehouse": (23, 21),
-    "workshop": (21, 24),
-    "corridor": (41, 44),
-    "tabletop": (42, 43),
-    "yard": (40, 43),
-    "street": (41, 40),
+    "living room": (53, 55),
+    "bedroom": (52, 55),
+    "kitchen": (53, 55),
+    "office": (50, 55),
+    "warehouse": (53, 56),
+    "workshop": (53, 52),
+    "corridor": (56, 53),
+    "tabletop": (55, 51),
+    "yard": (52, 51),
+    "street": (51, 53),
 }
 _COLUMNS = 4
 _GAP = 4

@@ -65,13 +65,13 @@ class Furnisher:
         loose = self._loose_wishes()
         for item in loose:
             if floor_area(item.name) > _LARGE:
-                self._demand(item, self._in_middle)
+                self._demand(item, self._in_middle, self._along_wall)
         self._hero()
         for item in self.stage.wishes(set(AGAINST_WALL)):
             self._demand(item, self._along_wall)
         for item in loose:
             if floor_area(item.name) <= _LARGE:
-                self._demand(item, self._in_middle)
+                self._demand(item, self._in_middle, self._along_wall)
         for item in self.stage.wishes(set(WALL_FIXTURES)):
             self._demand(item, self._on_wall)
         self._small_wishes()
@@ -83,8 +83,9 @@ class Furnisher:
         others = {*AGAINST_WALL, *WALL_FIXTURES, *CEILING_FIXTURES, *TABLE_THINGS, "rug", "table"}
         return self.stage.wishes(set(CATALOG) - others)
 
-    def _demand(self, item: Item, place: Callable[[str, str | None, int], bool]) -> None:
-        if not any(place(item.name, item.color(0), tries) for tries in (40, 160)):
+    def _demand(self, item: Item, *places: Callable[[str, str | None, int], bool]) -> None:
+        """Put a wanted thing into the first kind of place that has room for it, first generously, then tightly."""
+        if not any(place(item.name, item.color(0), tries) for place in places for tries in (40, 160)):
             self.stage.missing.append(item.name)
 
     def _small_wishes(self) -> None:

@@ -40,7 +40,9 @@ def world_from_prompt(text: str, seed: int, progress: Progress = no_progress) ->
     best: tuple[World, _Tally] | None = None
     for attempt in range(_ATTEMPTS):
         progress("world", attempt, _ATTEMPTS)
-        world = make_world(seed + attempt * _SEED_STEP, reading.theme, reading.request)
+        roomier = 1.0 if attempt < _ATTEMPTS // 2 else 1.12
+        request = replace(reading.request, size=reading.request.size * roomier)
+        world = make_world(seed + attempt * _SEED_STEP, reading.theme, request)
         tally = _tally(world, reading.request.items)
         if best is None or (tally.missing.total(), -tally.pixels) < (best[1].missing.total(), -best[1].pixels):
             best = (world, tally)

@@ -15,7 +15,7 @@ from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCos
 from torch import Tensor, nn
 
 from lyra_core.errors import LyraError
-from lyra_core.teacher.tokenizer_factored import accelerate, empty_network, factored_network, folded
+from lyra_core.teacher.tokenizer_factored import accelerate, empty_network, ends, factored_network, folded
 from lyra_core.weights.quantized import Storage, StorageRule, load_weights, read_metadata, save_weights
 
 _KIND = "factored-tokenizer"
@@ -56,9 +56,9 @@ class Tokenizer(nn.Module):
         metadata: whatever should travel along, e.g. metrics; it comes back from `read_metadata(path)["about"]`.
         """
         state = {name: value for name, value in self.network.state_dict().items() if "patch_embed" not in name}
-        analysis, synthesis = self.network.encoder.patch_embed.weight, self.network.decoder.unpatch_embed
+        analysis, _, _, synthesis = ends(self.network)
         deviations = synthesis.weight.norm(dim=0)
-        state |= zip(_COMPONENTS, (analysis * deviations[:, None], deviations, synthesis.bias), strict=True)
+        state |= zip(_COMPONENTS, (analysis.weight * deviations[:, None], deviations, synthesis.bias), strict=True)
         config = {name: value for name, value in self.network.config.items() if not name.startswith("_")}
         save_weights(path, state, storage, {"kind": _KIND, "config": config, "about": dict(metadata or {})})
 

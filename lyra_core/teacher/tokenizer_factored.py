@@ -15,7 +15,7 @@ Both leave every other module of the class in place and keep its names and weigh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,8 @@ Components = tuple[Tensor, Tensor, Tensor]
 class BlockAnalysis(nn.Module):
     """Video to one vector per block: coefficients = weight @ block, the first frame standing for p equal ones."""
 
+    weight: Tensor
+
     def __init__(self, weight: Tensor, patch_size: int) -> None:
         """weight: [P, 3 p^3], block pixels in (t, c, y, x) order."""
         super().__init__()
@@ -68,6 +70,9 @@ class BlockAnalysis(nn.Module):
 
 class BlockSynthesis(nn.Module):
     """One vector per block to video: block = weight @ coefficients + bias; of the first block only its last frame."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor, patch_size: int) -> None:
         """weight: [3 p^3, P], bias: [3 p^3], block pixels in (t, c, y, x) order."""
@@ -142,6 +147,18 @@ def factored_network(config: Mapping[str, Any], components: Components) -> Autoe
     return _framewise(network)
 
 
+def ends(network: AutoencoderKLCosmos) -> tuple[BlockAnalysis, nn.Conv3d, nn.Conv3d, BlockSynthesis]:
+    """What a `factored_network` has in component coordinates: analysis, first layer, last layer, synthesis."""
+    paths = ("encoder.patch_embed", "encoder.conv_in.conv_s", "decoder.conv_out.conv_s", "decoder.unpatch_embed")
+    analysis, first, last, synthesis = map(network.get_submodule, paths)
+    return cast(BlockAnalysis, analysis), cast(nn.Conv3d, first), cast(nn.Conv3d, last), cast(BlockSynthesis, synthesis)
+
+
+def bias_of(convolution: nn.Conv3d) -> nn.Parameter:
+    """The bias of a convolution of the class; all of them have one."""
+    return cast(nn.Parameter, convolution.bias)
+
+
 def empty_network(config: Mapping[str, Any]) -> AutoencoderKLCosmos:
     """The plain class with unset weights, without the time and the random numbers of its default start."""
     with torch.device("meta"):
@@ -157,15 +174,14 @@ def folded(network: AutoencoderKLCosmos) -> AutoencoderKLCosmos:
     """The plain class computing the same function as a `factored_network`: components multiplied into its weights."""
     plain = empty_network(network.config)
     haar = haar_matrix(plain)
-    analysis, synthesis = network.encoder.patch_embed, network.decoder.unpatch_embed
-    first, last = network.encoder.conv_in.conv_s, network.decoder.conv_out.conv_s
+    analysis, first, last, synthesis = ends(network)
     to_components, to_haar = analysis.weight @ torch.linalg.inv(haar), haar @ synthesis.weight
     width = len(haar)
     state = {name: value for name, value in network.state_dict().items() if "patch_embed" not in name}
     state |= {
         "encoder.conv_in.conv_s.weight": torch.einsum("eptyx,pc->ectyx", first.weight, to_components),
         "decoder.conv_out.conv_s.weight": torch.einsum("cp,pdtyx->cdtyx", to_haar, last.weight),
-        "decoder.conv_out.conv_s.bias": haar @ synthesis.bias + to_haar @ last.bias,
+        "decoder.conv_out.conv_s.bias": haar @ synthesis.bias + to_haar @ bias_of(last),
         "decoder.conv_out.conv_t.weight": delta_kernel(width, width, 3),
         "decoder.conv_out.conv_t.bias": haar.new_zeros(width),
     }
