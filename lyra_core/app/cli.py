@@ -160,7 +160,7 @@ def check(
 def evaluate(
     suite: Annotated[str, typer.Option(help="What to run: synthetic.")] = "synthetic",
     model: Annotated[str, typer.Option(help="Preset name, or the path of a preset `.yaml`.")] = "mini",
-    first_seed: Annotated[int, typer.Option(min=0, help="First world; from 2,000,000 on none was trained on.")] = 2_000_000,
+    first_seed: Annotated[int, typer.Option(min=0, help="First world; from 2,000,000 on unseen.")] = 2000000,
     scenes: Annotated[int, typer.Option(min=1, help="How many worlds.")] = 24,
     json_out: Annotated[Path | None, typer.Option(help="Also write the whole report to this file.")] = None,
     as_json: Json = False,

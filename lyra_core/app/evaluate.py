@@ -44,6 +44,8 @@ def show(report: dict[str, Any]) -> str:
     for row in ROWS:
         if f"psnr_{row}" in report:
             lines.append(f"{row:<14}{report[f'psnr_{row}']:>9.2f}{report[f'ssim_{row}']:>8.3f}")
+    if report["swap_cost"] is not None:
+        lines.append(f"another world's latents cost {report['swap_cost']:.2f} dB")
     lines.append(
         f"depth network AbsRel {report['depth_abs_rel']:.3f}, rendered depth error {report['depth_rendered']:.4f}, "
         f"{report['gaussians']:,} Gaussians, {report['seconds']:.1f} s a world"

@@ -100,7 +100,7 @@ def decoder(
 def accept(
     weights: Annotated[Path, typer.Argument(help="A trained .safetensors file; its metrics lie beside it as .json.")],
     command: Annotated[str, typer.Option(help="The command that made it, for the manifest.")],
-    metric: Annotated[str, typer.Option(help="Held-out figure that must rise, e.g. psnr; prefix - where less is better.")],
+    metric: Annotated[str, typer.Option(help="Held-out figure that must rise (with a leading -: fall).")],
     model: Annotated[str, typer.Option(help="Preset whose weights folder receives it.")] = "mini",
     debug: Debug = False,
 ) -> None:

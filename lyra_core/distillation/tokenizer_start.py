@@ -57,8 +57,8 @@ def start_as_components(network: AutoencoderKLCosmos, generator: torch.Generator
         if isinstance(module, CosmosCausalConv3d):
             _start_convolution(module, generator)
         elif isinstance(module, CosmosCausalGroupNorm):
-            nn.init.ones_(module.norm.weight)
-            nn.init.zeros_(module.norm.bias)
+            nn.init.ones_(module.get_parameter("norm.weight"))
+            nn.init.zeros_(module.get_parameter("norm.bias"))
     for module in network.modules():
         if isinstance(module, CosmosResnetBlock3d):
             nn.init.zeros_(module.conv2.conv_s.weight)
@@ -76,8 +76,9 @@ def calibrate(network: AutoencoderKLCosmos, video: Tensor) -> None:
 
     def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         deviation = inputs[0].transpose(1, 2).flatten(2).std(-1).mean()
-        module.norm.weight.fill_(deviation)
-        module.norm.weight[-RULERS:] = deviation / RULER_LEVEL
+        gains = module.get_parameter("norm.weight")
+        gains.fill_(deviation)
+        gains[-RULERS:] = deviation / RULER_LEVEL
 
     norms = [module for module in network.modules() if isinstance(module, CosmosCausalGroupNorm)]
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]

@@ -27,8 +27,8 @@ def lift(conditioning: Conditioning) -> Gaussians:
     known = torch.ones_like(anchors.input_distance[0], dtype=torch.bool)
     parts = [lifted(anchors.input_rgb[0], anchors.input_distance[0], conditioning.input_camera[0], known)]
     for view in range(anchors.rgb.shape[1]):
-        camera = conditioning.cameras[view, -1]
-        parts.append(lifted(anchors.rgb[0, view, -1], anchors.distance[0, view, -1], camera, ~anchors.known[0, view, -1]))
+        rgb, distance, known = (maps[0, view, -1] for maps in (anchors.rgb, anchors.distance, anchors.known))
+        parts.append(lifted(rgb, distance, conditioning.cameras[view, -1], ~known))
     return Gaussians.cat(parts)
 
 

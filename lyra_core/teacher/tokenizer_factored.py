@@ -116,10 +116,10 @@ class FramewiseCausalConv3d(CosmosCausalConv3d):
 
 def accelerate(network: AutoencoderKLCosmos) -> AutoencoderKLCosmos:
     """Rewrites `network` in place for speed and returns it; equal to the plain class up to rounding (about 1e-6)."""
-    size = network.config.patch_size
-    haar = haar_matrix(network)
-    network.encoder.patch_embed = BlockAnalysis(haar, size)
-    network.decoder.unpatch_embed = BlockSynthesis(torch.linalg.inv(haar), haar.new_zeros(len(haar)), size)
+    size, haar = network.config["patch_size"], haar_matrix(network)
+    network.set_submodule("encoder.patch_embed", BlockAnalysis(haar, size))
+    inverse = BlockSynthesis(torch.linalg.inv(haar), haar.new_zeros(len(haar)), size)
+    network.set_submodule("decoder.unpatch_embed", inverse)
     return _framewise(network)
 
 
@@ -134,16 +134,17 @@ def factored_network(config: Mapping[str, Any], components: Components) -> Autoe
     count, size = len(directions), config["patch_size"]
     with torch.device("meta"):
         network = AutoencoderKLCosmos(**config)
-        encoder, decoder = network.encoder, network.decoder
-        encoder.conv_in.conv_s = CosmosCausalConv3d(count, config["encoder_block_out_channels"][0], (1, 3, 3))
-        decoder.conv_out.conv_s = CosmosCausalConv3d(config["decode_block_out_channels"][0], count, (1, 3, 3))
-        decoder.conv_out.conv_t = nn.Identity()
-        encoder.patch_embed = decoder.unpatch_embed = nn.Identity()
+        first = CosmosCausalConv3d(count, config["encoder_block_out_channels"][0], (1, 3, 3))
+        last = CosmosCausalConv3d(config["decode_block_out_channels"][0], count, (1, 3, 3))
+        network.set_submodule("encoder.conv_in.conv_s", first)
+        network.set_submodule("decoder.conv_out.conv_s", last)
+        network.set_submodule("decoder.conv_out.conv_t", nn.Identity())
     network.to_empty(device="cpu")
     for parameter in network.parameters():
         nn.init.constant_(parameter, float("nan"))
-    encoder.patch_embed = BlockAnalysis(directions / deviations[:, None], size)
-    decoder.unpatch_embed = BlockSynthesis((directions * deviations[:, None]).T.contiguous(), mean, size)
+    synthesis = BlockSynthesis((directions * deviations[:, None]).T.contiguous(), mean, size)
+    network.set_submodule("encoder.patch_embed", BlockAnalysis(directions / deviations[:, None], size))
+    network.set_submodule("decoder.unpatch_embed", synthesis)
     return _framewise(network)
 
 
@@ -164,8 +165,9 @@ def empty_network(config: Mapping[str, Any]) -> AutoencoderKLCosmos:
     with torch.device("meta"):
         network = AutoencoderKLCosmos.from_config(dict(config))
     network.to_empty(device="cpu")
-    network.encoder.patch_embed = CosmosPatchEmbed3d(network.config.patch_size, network.config.patch_type)
-    network.decoder.unpatch_embed = CosmosUnpatcher3d(network.config.patch_size, network.config.patch_type)
+    size, kind = network.config["patch_size"], network.config["patch_type"]
+    network.encoder.patch_embed = CosmosPatchEmbed3d(size, kind)  # their fixed buffers are no weights
+    network.decoder.unpatch_embed = CosmosUnpatcher3d(size, kind)
     return network
 
 
@@ -192,7 +194,7 @@ def folded(network: AutoencoderKLCosmos) -> AutoencoderKLCosmos:
 @torch.no_grad()
 def haar_matrix(network: AutoencoderKLCosmos) -> Tensor:
     """[3 p^3, 3 p^3]: the class's patch embedding as a matrix on blocks in (t, c, y, x) order, read off unit blocks."""
-    p = network.config.patch_size
+    p = network.config["patch_size"]
     size = 3 * p**3
     unit = torch.eye(size, device=network.device).view(size, p, 3, p, p).transpose(1, 2)
     video = torch.cat([torch.zeros_like(unit[:, :, :1]), unit], 2)
