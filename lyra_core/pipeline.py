@@ -141,11 +141,10 @@ class LyraPipeline:
         phase("latents")
         conditioning = self.conditioning(base.image, normalized, cameras, self.teacher(guidance, generator=generator))
         phase("gaussians")
-        gaussians = self.decode(conditioning).prune(max_count=max_gaussians)
-        if self.preset.refine_iterations:
-            phase("colours")
-            gaussians = self.refine(gaussians, conditioning)
-        progress("colours" if self.preset.refine_iterations else "gaussians", 1, 1)
+        gaussians = self.decode(conditioning)
+        phase("colours")
+        gaussians = self.refine(gaussians, conditioning).prune(max_count=max_gaussians)
+        progress("colours", 1, 1)
         return self.scene(base, measured, conditioning, gaussians, seed=seed)
 
     def base_view(
@@ -223,6 +222,10 @@ class LyraPipeline:
             anchors=conditioning.anchors,
         )
         return rows_to_gaussians(self.decoder.prune(rows)[0])
+
+    def reconstruct(self, conditioning: Conditioning) -> Gaussians:
+        """What a scene is made of: decoded, then refined."""
+        return self.refine(self.decode(conditioning), conditioning)
 
     def refine(self, gaussians: Gaussians, conditioning: Conditioning) -> Gaussians:
         """Pulls the main view towards the input image (nothing happens at 0 iterations, the published behaviour)."""

@@ -13,8 +13,8 @@ from lyra_core.gaussians import Gaussians
 from lyra_core.rendering import render
 from lyra_core.rendering.render import Projection
 
-FAINT = 0.1
-"""A Gaussian that paints less than this much of a pixel hardly follows: what hides it would stain it."""
+FAINT = 0.3
+"""A Gaussian that paints less than this many pixels hardly follows: what hides it would stain it."""
 
 
 def refine_colors(

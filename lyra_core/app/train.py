@@ -101,6 +101,7 @@ def accept(
     weights: Annotated[Path, typer.Argument(help="A trained .safetensors file; its metrics lie beside it as .json.")],
     command: Annotated[str, typer.Option(help="The command that made it, for the manifest.")],
     metric: Annotated[str, typer.Option(help="Held-out figure that must rise (with a leading -: fall).")],
+    data_seeds: Annotated[str, typer.Option(help="Worlds it was trained on, for the manifest, e.g. 0..239.")],
     model: Annotated[str, typer.Option(help="Preset whose weights folder receives it.")] = "mini",
     debug: Debug = False,
 ) -> None:
@@ -109,4 +110,4 @@ def accept(
     from lyra_core.weights.acceptance import accept_weights
 
     with user_errors(debug):
-        typer.echo(accept_weights(weights, command=command, metric=metric, model=model))
+        typer.echo(accept_weights(weights, command=command, metric=metric, data_seeds=data_seeds, model=model))

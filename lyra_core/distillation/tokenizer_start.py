@@ -65,7 +65,7 @@ def start_as_components(network: AutoencoderKLCosmos, generator: torch.Generator
         elif isinstance(module, CosmosCausalAttention):
             for conv in (module.to_q, module.to_k, module.to_v):
                 nn.init.normal_(conv.weight, std=math.sqrt(1 / (3 * conv.in_channels)), generator=generator)
-            nn.init.zeros_(module.to_out[0].weight)
+            nn.init.zeros_(module.get_parameter("to_out.0.weight"))
     _start_encoder_ends(network)
     _start_decoder_ends(network)
 

@@ -50,7 +50,7 @@ class TokenizerTraining:
     components: int = 384
     crop: tuple[int, int] = (96, 96)
     stills: int = 6
-    clip_share: float = 0.5
+    clip_share: float = 0.75
     clip_frames: tuple[int, ...] = (9, 17)
     learning_rate: float = 1e-3
     end_rate: float = 0.2

@@ -60,7 +60,7 @@ def evaluate_synthetic(
     Returns:
         means over all views: psnr_* [dB] and ssim_* for the rows exact_depth, net_depth, untrained, swapped (exact
         depth, another world's latents), lift and lift_ewa (rendered in that projection); swap_cost [dB]; psnr_by_kind
-        and psnr_by_world of exact_depth; depth_abs_rel of the depth network and depth_rendered, the median relative error
+        and psnr_by_world of exact_depth; depth_abs_rel of the depth network and depth_rendered, median relative error
         of the rendered depth with exact depth; gaussians; seconds a world; the settings.
     """
     untrained = with_decoder(pipeline, GaussianDecoder(pipeline.decoder.config))

@@ -14,13 +14,14 @@ from lyra_core.weights.manifest import Manifest, record
 from lyra_core.weights.presets import load_preset
 
 
-def accept_weights(weights: Path, *, command: str, metric: str, model: str = "mini") -> str:
+def accept_weights(weights: Path, *, command: str, metric: str, data_seeds: str, model: str = "mini") -> str:
     """Copy a trained file into a model's weights folder and enter it into the manifest.
 
     Args:
         weights: `.safetensors` file; its metrics lie beside it under the same name with `.json`.
         command: what made it.
         metric: name of the figure to compare; a leading "-" says that less is better.
+        data_seeds: worlds it was trained on, for the manifest.
         model: preset that receives the file.
 
     Returns:
@@ -42,7 +43,8 @@ def accept_weights(weights: Path, *, command: str, metric: str, model: str = "mi
         raise LyraError(f"{weights.name} stays: {name} {metrics[name]:.3f} is not better than the shipped {old:.3f}.")
     with replacing(folder / weights.name) as temporary:
         shutil.copyfile(weights, temporary)
-    seeds = {"run": str(report.get("seed", 0))}
+    seeds = {"run": str(report.pop("seed", 0)), "data": data_seeds}
+    metrics.pop("seed", None)
     record(folder / weights.name, trained=True, command=command, seeds=seeds, metrics=metrics)
     before = "none" if old is None else f"{old:.3f}"
     return f"accepted {weights.name}: {name} {metrics[name]:.3f} (before: {before})"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,16 +41,18 @@ class Observation:
     points: np.ndarray  # [H * W, 3] metres
     classes: np.ndarray  # [H * W] names
     up: np.ndarray  # [H * W] world z of the surface normal
+    things: np.ndarray  # [T, 3] where the objects stand, metres
     frame: Frame
     view: DepthView
 
     def on_surface(self, wanted: np.ndarray, count: int) -> np.ndarray:
         """Points [<= count, 3] of the wanted pixels [H * W] where a ball has room, with such pixels on all sides."""
+        around = 1.3 * RADIUS * np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
         spots = self.points[wanted & (np.linalg.norm(self.points, axis=1) < 12)]
-        return separate(self._with_room(spots, wanted, 1.3 * RADIUS, 0.5 * RADIUS), count)
+        return separate(self._with_room(spots, wanted, around, 0.5 * RADIUS), count)
 
     def hidden_floor(self, count: int) -> np.ndarray:
-        """Points [<= count, 3] at z = 0 behind something in the image, with seen ground on all sides."""
+        """Points [<= count, 3] at z = 0 behind something in the image, with seen ground on the left and the right."""
         ground = np.isin(self.classes, GROUND)
         low, high = self.points[ground].min(axis=0), self.points[ground].max(axis=0)
         x, y = np.meshgrid(np.arange(low[0], high[0], 0.1), np.arange(low[1], high[1], 0.1))
@@ -63,19 +65,18 @@ class Observation:
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         spots, local, u, v = spots[inside], local[inside], u[inside].astype(int), v[inside].astype(int)
         hidden = self.view.mask[v, u] & (self.view.z[v, u] < 0.9 * local[:, 2])
-        furniture = cKDTree(self.points[~ground & self.view.mask.reshape(-1)][:, :2])
         spots = spots[hidden]
-        spots = spots[furniture.query(spots[:, :2])[0] > 3 * RADIUS]
-        return separate(self._with_room(spots, ground, 1.0, 0.5), count)
+        spots = spots[cKDTree(self.things[:, :2]).query(spots[:, :2])[0] > 0.8]
+        return separate(self._with_room(spots, ground, ((0.5, 0), (-0.5, 0)), 0.25), count)
 
-    def _with_room(self, spots: np.ndarray, ground: np.ndarray, distance: float, tolerance: float) -> np.ndarray:
-        """Spots [S, 3] clear of everything but the ground [H * W], which continues `distance` metres to each side."""
+    def _with_room(self, spots: np.ndarray, ground: np.ndarray, sides: Iterable, tolerance: float) -> np.ndarray:
+        """Spots [S, 3] clear of all but the ground [H * W], which must be seen near every one of the `sides` [K, 2]."""
         others = cKDTree(self.points[~ground & self.view.mask.reshape(-1)])
         grounds = cKDTree(self.points[ground])
         for lift in (0.0, RADIUS, RADIUS + DROP):
             spots = spots[others.query(spots + np.array([0, 0, lift]))[0] > 1.8 * RADIUS]
-        for side in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0)):
-            spots = spots[grounds.query(spots + distance * np.array(side))[0] < tolerance]
+        for side in sides:
+            spots = spots[grounds.query(spots + np.append(side, 0.0))[0] < tolerance]
         return spots
 
 
@@ -102,7 +103,9 @@ def observe(world: World) -> Observation:
     frame = estimate_frame(local[mask], np.eye(4), unit, "exact:procedural", metric=True)
     up = seen.normal[..., 2].reshape(-1).numpy()
     view = DepthView(z, mask, camera.intrinsics.double().numpy(), np.eye(4))
-    return Observation(frame.apply(local.reshape(-1, 3)), classes.reshape(-1), up, frame, view)
+    feet = np.array([thing.position for thing in world.placed]) - world.camera[:3, 3].double().numpy()
+    things = frame.apply(feet @ world.camera[:3, :3].double().numpy() / unit)
+    return Observation(frame.apply(local.reshape(-1, 3)), classes.reshape(-1), up, things, frame, view)
 
 
 def sparse_cloud(seen: Observation) -> GaussianCloud:

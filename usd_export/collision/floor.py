@@ -18,7 +18,7 @@ SLAB = 0.15  # metres of matter below the floor
 _WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the flood
 _CLEARANCE = 0.1  # metres above a floor cell in which only depth, not Gaussians, may put matter
 _SEAM = 2  # cells: gaps this narrow between floor cells are sampling, not holes
-_GAP = 0.6  # metres: a hidden gap this narrow between floor, walls and furniture counts as closed
+_GAP = 1.0  # metres: a hidden gap this narrow between floor, walls and furniture counts as closed
 _SHADOW = 5.0  # metres: the longest shadow of an object that counts as enclosed
 _COVERED = float(np.log(2.0))
 
