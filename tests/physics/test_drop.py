@@ -67,7 +67,7 @@ class Observation:
         hidden = self.view.mask[v, u] & (self.view.z[v, u] < 0.9 * local[:, 2])
         spots = spots[hidden]
         spots = spots[cKDTree(self.things[:, :2]).query(spots[:, :2])[0] > 0.8]
-        return separate(self._with_room(spots, ground, ((0.5, 0), (-0.5, 0)), 0.25), count)
+        return separate(self._with_room(spots, ground, ((0.35, 0), (-0.35, 0)), 0.1), count)
 
     def _with_room(self, spots: np.ndarray, ground: np.ndarray, sides: Iterable, tolerance: float) -> np.ndarray:
         """Spots [S, 3] clear of all but the ground [H * W], which must be seen near every one of the `sides` [K, 2]."""
