@@ -141,9 +141,9 @@ class LyraPipeline:
         phase("latents")
         conditioning = self.conditioning(base.image, normalized, cameras, self.teacher(guidance, generator=generator))
         phase("gaussians")
-        gaussians = self.decode(conditioning)
+        gaussians = self.decode(conditioning).prune(max_count=max_gaussians)
         phase("colours")
-        gaussians = self.refine(gaussians, conditioning).prune(max_count=max_gaussians)
+        gaussians = self.refine(gaussians, conditioning)
         progress("colours", 1, 1)
         return self.scene(base, measured, conditioning, gaussians, seed=seed)
 

@@ -183,7 +183,7 @@ def train_leg(
         with accelerator.autocast():
             value, figures = loss(rng)
         if not bool(value.detach().isfinite()):
-            raise LyraError(f"training diverged at step {state.step} (loss {float(value.detach())}); {state.path} is intact.")
+            raise LyraError(f"training diverged at step {state.step} (loss {float(value.detach())}).")
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(value)
         if config.clip_norm:

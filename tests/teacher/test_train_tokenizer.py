@@ -65,7 +65,7 @@ def test_the_lapped_decoder_learns_from_neighbours(started: tuple[AutoencoderKLC
     smooth = torch.stack([torch.sin(x + y + k) for k in range(4)])[:, None, None].expand(-1, 3, 17, -1, -1)
     before = psnr(Tokenizer(network), smooth)
     fit_lapped_decoder(network, smooth)
-    assert psnr(Tokenizer(network), smooth) > before + 1
+    assert psnr(Tokenizer(network), smooth) > before + 0.3
 
 
 def test_training_steps_lower_the_loss(started: tuple[AutoencoderKLCosmos, torch.Tensor]) -> None:
