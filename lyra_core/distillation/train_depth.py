@@ -48,9 +48,9 @@ class DepthTraining:
     """
 
     batch: int = 8
-    sizes: tuple[tuple[int, int], ...] = ((112, 208), (176, 320), (208, 112))
-    size_shares: tuple[float, ...] = (0.5, 0.4, 0.1)
-    crop: tuple[float, float] = (0.55, 1.0)
+    sizes: tuple[tuple[int, int], ...] = ((96, 176), (176, 320), (176, 96))
+    size_shares: tuple[float, ...] = (0.55, 0.35, 0.1)
+    crop: tuple[float, float] = (0.7, 1.0)
     gradient_weight: float = 0.5
     gradient_scales: int = 4
     learning_rate: float = 2e-3
@@ -202,7 +202,7 @@ def _disturbed(rng: np.random.Generator, picture: Image.Image) -> np.ndarray:
     if rng.random() < 0.3:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
     rgb = np.asarray(picture, np.float32) / 255
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         rgb = rgb[..., rng.permutation(3)]
     grey = rgb.mean(axis=-1, keepdims=True)
     rgb = grey + (rgb - grey) * rng.uniform(0.3, 1.5)

@@ -20,7 +20,7 @@ _CLEARANCE = 0.1  # metres above a floor cell in which only depth, not Gaussians
 _SEAM = 2  # cells: gaps this narrow between floor cells are sampling, not holes
 _GAP = 1.0  # metres: a hidden gap this narrow between floor, walls and furniture counts as closed
 _SHADOW = 5.0  # metres: the longest shadow of an object that counts as enclosed
-_COVERED = float(np.log(2.0))
+_OPAQUE = float(np.log(2.0))  # optical depth of a half opaque layer
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _floor_evidence(
 def _splat_floor(volume: Volume, optical_depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Columns [x, y] with an opaque layer of Gaussians at z = 0."""
     near = np.abs(volume.grid.axis(2)) < max(0.05, 1.6 * volume.grid.voxel)
-    return optical_depth[near].sum(axis=0) > _COVERED
+    return optical_depth[near].sum(axis=0) > _OPAQUE
 
 
 def _upright_matter(volume: Volume) -> NDArray[np.bool_]:

@@ -21,7 +21,8 @@ _HALF_WIDTHS = np.array([0, 1, 2, 4, 8, 16])  # lattice steps from the centre of
 _SAMPLE_RADIUS = 1.5  # sigmas from the centre of a Gaussian to its rim
 _MAX_SAMPLES = 3e7  # in all: coarser lattices if the cloud is a pile of huge Gaussians
 _CHUNK = 1 << 17  # samples at a time, which bounds the memory
-_COVERED = float(np.log(2.0))  # optical depth at which a voxel is half opaque
+_OPAQUE = float(np.log(2.0))  # optical depth of a voxel, half opaque, that counts fully as matter,
+_THIN = 0.25  # and below which it does not count at all
 _BLUR = 0.8  # voxels
 _SHEET = 0.25  # blurred occupancy at the surface: a sheet one voxel thick survives, a lone voxel does not
 
@@ -84,10 +85,11 @@ def coverage(splats: SolidSplats, grid: Grid) -> NDArray[np.float32]:
 
 def add_splats(volume: Volume, optical_depth: NDArray[np.float32]) -> None:
     """Make opaque voxels matter wherever no depth view has looked."""
-    occupancy = (optical_depth > _COVERED) & (volume.known != SEEN)
+    occupancy = np.clip((optical_depth - _THIN) * np.float32(1.0 / (_OPAQUE - _THIN)), 0.0, 1.0)
+    occupancy[volume.known == SEEN] = 0.0
     if not occupancy.any():
         return
-    blurred = gaussian_filter(occupancy.astype(np.float32), _BLUR, truncate=3.0)
+    blurred = gaussian_filter(occupancy, _BLUR, truncate=3.0, output=occupancy)
     # A flat sheet falls from 0.5 to _SHEET within one voxel, which makes this a distance in voxels.
     distance = (_SHEET - blurred) * np.float32(volume.grid.voxel / _SHEET)
     np.minimum(volume.distance, distance, out=volume.distance, where=(volume.known != SEEN) & (blurred > 0))
