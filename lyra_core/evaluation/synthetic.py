@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lyra_core.decoder import GaussianDecoder
 from lyra_core.distillation.dataset import FOV_X, Targets, exact_depth, with_latents
-from lyra_core.distillation.generate import INPUT_HEIGHT, INPUT_WIDTH, base_camera
+from lyra_core.distillation.generate import base_camera
 from lyra_core.evaluation.lift import lift
 from lyra_core.evaluation.metrics import psnr, ssim
 from lyra_core.evaluation.views import UNSEEN_KINDS, to_scene_units, unseen_cameras
@@ -33,10 +33,10 @@ FIRST_SEED = 2_000_000
 """Worlds from here on are only ever scored."""
 
 
-def world_views(seed: int) -> tuple[Tensor, np.ndarray, Targets]:
-    """Input image `[352, 640, 3]`, its z-depth [m] and the unseen views of one world."""
+def world_views(seed: int, height: int, width: int) -> tuple[Tensor, np.ndarray, Targets]:
+    """Input image `[height, width, 3]`, its z-depth [m] and the unseen views of one world."""
     world = make_world(seed)
-    view = render_world(world, base_camera(world, INPUT_HEIGHT, INPUT_WIDTH))
+    view = render_world(world, base_camera(world, height, width))
     z = view.z[0].numpy().astype(np.float16).astype(np.float32)
     unit = float(np.median(z))
     cameras = unseen_cameras(world, unit, np.random.default_rng(seed))
@@ -78,7 +78,7 @@ def evaluate_synthetic(
 
     for done in range(worlds):
         progress("worlds", done, worlds)
-        image, z, targets = world_views(first_seed + done)
+        image, z, targets = world_views(first_seed + done, *pipeline.preset.image_size)
         start = time.perf_counter()
         exact = pipeline.condition(image, exact_depth(z))
         gaussians = reconstructed(pipeline, exact)
