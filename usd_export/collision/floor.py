@@ -12,7 +12,7 @@ from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from usd_export.collision.depth import SurfaceView
 from usd_export.collision.fusion import LayerProjection, Volume
-from usd_export.collision.morphology import closed
+from usd_export.collision.morphology import closed, dilated
 
 SLAB = 0.15  # metres of matter below the floor
 _WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the flood
@@ -61,8 +61,9 @@ def find_floor_cells(
         hidden &= in_view
 
     upright = _upright_matter(volume) & ~observed
-    passable = hidden & ~closed(observed | upright, 0.5 * _GAP / voxel)
-    floor = observed | (passable & ~_reached_from_outside(passable, seen_through))
+    wide = hidden & ~closed(observed | upright, 0.5 * _GAP / voxel)
+    outside = dilated(_reached_from_outside(wide, seen_through), 0.5 * _GAP / voxel)
+    floor = observed | (hidden & ~upright & ~outside)
     for view in views:
         floor |= hidden & ~upright & _in_closed_shadow(volume, view, observed, observed | upright)
     floor |= hidden & closed(floor, 0.5 * _GAP / voxel)
