@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the floor: the lowest well-supported, nearly horizontal plane below the camera."""
+"""Finding the floor: the lowest well-supported, nearly horizontal plane below the camera; or any level surface."""
 
 from __future__ import annotations
 
@@ -42,7 +42,15 @@ class Floor:
     tilt: float
 
 
-def find_floor(points: Array, up: Array) -> Floor | None:
+def find_level_surface(points: Array, up: Array) -> Floor | None:
+    """Find the best supported level surface, whatever lies below it: a table top that hides the floor.
+
+    Its normal tells the vertical; its height is not the floor's. Arguments and result as in `find_floor`.
+    """
+    return find_floor(points, up, max_below=1.0)
+
+
+def find_floor(points: Array, up: Array, *, max_below: float = MAX_BELOW) -> Floor | None:
     """Find the floor among points seen from the origin.
 
     Every direction within `MAX_TILT` of `up` votes with a histogram of the points' heights along it; the best bin
@@ -51,6 +59,7 @@ def find_floor(points: Array, up: Array) -> Floor | None:
     Args:
         points: Points [N, 3] relative to the camera, any length unit.
         up: Unit up direction [3] of the camera.
+        max_below: Largest share of points that may lie below the plane.
 
     Returns:
         The floor relative to the camera, or None if no plane has enough support.
@@ -62,11 +71,11 @@ def find_floor(points: Array, up: Array) -> Floor | None:
     thickness = _RELATIVE_THICKNESS * reach
     best_score, best = 0.0, None
     for tilt, normal in _candidate_normals(up):
-        support, height = _lowest_peak(points @ normal, thickness, reach)
+        support, height = _lowest_peak(points @ normal, thickness, reach, max_below)
         score = support * (1 - 0.5 * tilt / MAX_TILT)
         if score > best_score:
             best_score, best = score, (normal, height)
-    return None if best is None else _refine(points, up, *best, thickness, reach)
+    return None if best is None else _refine(points, up, *best, thickness, reach, max_below)
 
 
 def _candidate_normals(up: Array) -> list[tuple[float, Array]]:
@@ -82,19 +91,21 @@ def _candidate_normals(up: Array) -> list[tuple[float, Array]]:
     return normals
 
 
-def _lowest_peak(heights: Array, thickness: float, reach: float) -> tuple[float, float]:
-    """Share of points in, and centre of, the fullest two bins below the camera with almost nothing below them."""
+def _lowest_peak(heights: Array, thickness: float, reach: float, max_below: float) -> tuple[float, float]:
+    """Share of points in, and centre of, the fullest two bins below the camera with few points below them."""
     bins = int(_REACH * reach / thickness)
     index = np.floor(heights / thickness).astype(np.int64) + bins
     counts = np.bincount(np.clip(index, 0, 2 * bins - 1), minlength=2 * bins)[: bins - int(_MIN_DROP * bins / _REACH)]
     below = np.concatenate(([0], np.cumsum(counts)))[:-1]
-    support = np.where(below[:-1] <= MAX_BELOW * len(heights), counts[:-1] + counts[1:], 0)
+    support = np.where(below[:-1] <= max_below * len(heights), counts[:-1] + counts[1:], 0)
     support[0] = 0  # the overflow bin holds everything beyond reach
     peak = int(np.argmax(support))
     return support[peak] / len(heights), (peak + 1 - bins) * thickness
 
 
-def _refine(points: Array, up: Array, normal: Array, height: float, thickness: float, reach: float) -> Floor | None:
+def _refine(
+    points: Array, up: Array, normal: Array, height: float, thickness: float, reach: float, max_below: float
+) -> Floor | None:
     """Least-squares plane through the points near a candidate, with the tests that make it a floor."""
     tolerance = thickness
     for _ in range(12):
@@ -111,6 +122,6 @@ def _refine(points: Array, up: Array, normal: Array, height: float, thickness: f
     tilt = float(np.arccos(np.clip(normal @ up, -1, 1)))
     below = np.mean(points @ normal < height - thickness)
     narrow = np.sqrt(spread[1]) < _MIN_SPREAD * reach
-    if narrow or tilt > MAX_TILT or height > -_MIN_DROP * reach or below > MAX_BELOW:
+    if narrow or tilt > MAX_TILT or height > -_MIN_DROP * reach or below > max_below:
         return None
     return Floor(normal, height, len(members) / len(points), tilt)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.errors import UsdExportError
-from usd_export.floor import find_floor
+from usd_export.floor import find_floor, find_level_surface
 
 _FLOOR_PERCENTILE = 1.0
 
@@ -75,7 +75,8 @@ def estimate_frame(
 ) -> Frame:
     """Estimate the frame of a scene from its points and its first camera.
 
-    The vertical is the normal of the floor if one is found, else the camera is taken to be level. World +Y is the
+    The vertical is the normal of the floor if one is found, else of the largest level surface (a table top), else the
+    camera is taken to be level. World +Y is the
     direction the camera looks in, projected to the ground; the world's origin is the floor point below the camera.
     Deterministic.
 
@@ -99,8 +100,13 @@ def estimate_frame(
     camera_up = -camera[:3, 1] / np.linalg.norm(camera[:3, 1])
     floor = find_floor(relative, camera_up)
     if floor is None:
-        up, height = camera_up, float(np.percentile(relative @ camera_up, _FLOOR_PERCENTILE))
-        up_source = "camera assumed level: no floor plane was found"
+        surface = find_level_surface(relative, camera_up)
+        up = camera_up if surface is None else surface.normal
+        up_source = (
+            "camera assumed level: no level surface was found" if surface is None
+            else f"normal of the largest level surface, through {100 * surface.support:.0f} % of the points"
+        )  # fmt: skip
+        height = float(np.percentile(relative @ up, _FLOOR_PERCENTILE))
         floor_source = f"height below which {_FLOOR_PERCENTILE:g} % of the points lie: no floor plane was found"
     else:
         up, height = floor.normal, floor.height

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
+
+LONGEST_MESSAGE = 600
+"""Messages are cut after this many characters; some libraries list every tensor of a network."""
 
 INTERRUPTED = 130
 """Exit code of a run stopped with Ctrl-C, as shells expect."""
@@ -91,7 +95,7 @@ def one_line(error: Exception) -> str:
     from lyra_core.errors import LyraError
     from usd_export.errors import UsdExportError
 
-    text = " ".join(str(error).split())
+    text = textwrap.shorten(str(error), LONGEST_MESSAGE, placeholder=" ... (--debug shows all)")
     if isinstance(error, LyraError | UsdExportError):
         return text
     if isinstance(error, MemoryError):

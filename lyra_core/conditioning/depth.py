@@ -72,7 +72,7 @@ class EmbeddedDepth:
         try:
             network.load_state_dict(load_weights(path))
         except RuntimeError as error:
-            message = f"weights {path} do not fit the depth network ({error}). Train or fetch them again."
+            message = f"weights {path} do not fit the depth network. Train or fetch them again."
             raise LyraError(message) from error
         return cls(network, assumed_intrinsics)
 

@@ -53,7 +53,7 @@ class DepthTraining:
     crop: tuple[float, float] = (0.7, 1.0)
     gradient_weight: float = 0.5
     gradient_scales: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.01
 
 

@@ -66,7 +66,7 @@ def build_decoder(preset: Preset) -> GaussianDecoder:
     try:
         decoder.load_state_dict(_state(path))
     except RuntimeError as error:
-        raise LyraError(f"weights {path} do not fit the decoder of preset {preset.name!r} ({error}).") from error
+        raise LyraError(f"weights {path} do not fit the decoder of preset {preset.name!r}.") from error
     return decoder.eval()
 
 

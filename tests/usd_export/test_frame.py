@@ -57,8 +57,23 @@ def test_a_table_top_is_no_floor() -> None:
     assert abs(frame.matrix[2, 3] - CAMERA_HEIGHT) < 0.02
 
 
-def test_without_a_floor_the_camera_is_level() -> None:
-    _, local = room(0, 0.0)
+def test_a_table_that_hides_the_floor_still_tells_the_vertical() -> None:
+    """The room without its floor, and with more below the table than a floor allows."""
+    world, _ = room(1000, 0.0)
+    below = np.random.default_rng(4).uniform([-3, 1, -0.2], [3, 6, 0.5], size=(1500, 3))
+    world = np.concatenate([world[world[:, 2] > 0.6], below])
+    pitch = np.radians(24)
+    level = np.array([[1, 0, 0], [0, -np.sin(pitch), np.cos(pitch)], [0, -np.cos(pitch), -np.sin(pitch)]])
+    frame = estimate_frame((world - [0, 0, CAMERA_HEIGHT]) @ level / UNIT, np.eye(4), UNIT, "known")
+    up = frame.rotation @ level.T @ [0, 0, 1]
+    assert np.degrees(np.arccos(up[2])) < 1.0
+    assert "level surface" in frame.up_source
+    assert "no floor plane" in frame.floor_source
+
+
+def test_without_any_level_surface_the_camera_is_level() -> None:
+    world, local = room(0, 0.0)
+    local = local[(world[:, 2] < 0.7) | (world[:, 2] > 0.8)]  # walls only
     frame = estimate_frame(local, np.eye(4), UNIT, "known")
     assert "assumed level" in frame.up_source
     assert "no floor plane" in frame.floor_source
