@@ -50,7 +50,7 @@ class DepthTraining:
     batch: int = 8
     sizes: tuple[tuple[int, int], ...] = ((96, 176), (176, 320), (176, 96))
     size_shares: tuple[float, ...] = (0.55, 0.35, 0.1)
-    crop: tuple[float, float] = (0.7, 1.0)
+    crop: tuple[float, float] = (0.75, 1.0)
     gradient_weight: float = 0.5
     gradient_scales: int = 4
     learning_rate: float = 2e-3
@@ -198,20 +198,23 @@ def _crop(
 
 
 def _disturbed(rng: np.random.Generator, picture: Image.Image) -> np.ndarray:
-    """What cameras and people do to pictures: colour, exposure, blur, noise, JPEG; uint8 `[h, w, 3]`."""
-    if rng.random() < 0.3:
+    """What cameras and people do to pictures, to half of them lightly: colour, exposure, blur, noise, JPEG.
+
+    Returns uint8 `[h, w, 3]`.
+    """
+    strength = rng.choice((0.3, 1.0))
+    if rng.random() < 0.3 * strength:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
     rgb = np.asarray(picture, np.float32) / 255
-    if rng.random() < 0.1:
+    if rng.random() < 0.15 * strength:
         rgb = rgb[..., rng.permutation(3)]
     grey = rgb.mean(axis=-1, keepdims=True)
-    rgb = grey + (rgb - grey) * rng.uniform(0.3, 1.5)
-    rgb = rgb * rng.uniform(0.75, 1.25, 3) * rng.uniform(0.7, 1.2) + rng.uniform(-0.08, 0.08)
-    rgb = rgb.clip(0, 1) ** np.exp(rng.uniform(-0.5, 0.5))
-    if rng.random() < 0.3:
-        rgb = rgb + rng.normal(0, rng.uniform(0.005, 0.03), rgb.shape)
+    rgb = grey + (rgb - grey) * (1.0 + strength * rng.uniform(-0.6, 0.4))
+    rgb = rgb * (1.0 + strength * (rng.uniform(-0.2, 0.2, 3) + rng.uniform(-0.2, 0.2)))
+    rgb = (rgb + strength * rng.uniform(-0.08, 0.08)).clip(0, 1) ** np.exp(strength * rng.uniform(-0.5, 0.5))
+    rgb = rgb + rng.normal(0, strength * rng.uniform(0.0, 0.03), rgb.shape)
     rgb = (rgb.clip(0, 1) * 255).round().astype(np.uint8)
-    return _compressed(rgb, int(rng.integers(20, 80))) if rng.random() < 0.3 else rgb
+    return _compressed(rgb, int(rng.integers(20, 80))) if rng.random() < 0.4 * strength else rgb
 
 
 def _compressed(rgb: np.ndarray, quality: int) -> np.ndarray:
