@@ -36,7 +36,7 @@ def sharpen_edges(z: Tensor, image: Tensor, radius: int = RADIUS) -> Tensor:
     highest, lowest = _dilated(inverse, radius), -_dilated(-inverse, radius)
     span = highest - lowest
     steep = _dilated(inverse, 1) + _dilated(-inverse, 1)
-    ramp = (highest > _EDGE_RATIO * lowest) & (steep * radius > _STEEPNESS * span)
+    ramp = (highest > _EDGE_RATIO * lowest) & (steep * radius > _STEEPNESS * _continued_span(inverse, radius))
     ramp = _dilated(ramp.float(), radius // 2) > 0
     nearness = (inverse - lowest) / span.clamp_min(1e-9)
     colors = image.movedim(-1, 0)[None]
@@ -47,6 +47,14 @@ def sharpen_edges(z: Tensor, image: Tensor, radius: int = RADIUS) -> Tensor:
     is_near = _box(torch.tanh(_VOTE_GAIN * score)[None], 1)[0] > 0
     between = ramp & (highest > _EDGE_RATIO * lowest)
     return (1.0 / torch.where(between, torch.where(is_near[None], near, far), inverse))[0, 0]
+
+
+def _continued_span(inverse: Tensor, radius: int) -> Tensor:
+    """Range of the window, with the map continued linearly past the image border, where the window would be cut."""
+    padding = (radius,) * 4
+    edge, mirrored = (functional.pad(inverse, padding, mode=mode) for mode in ("replicate", "reflect"))
+    continued = 2.0 * edge - mirrored
+    return (_dilated(continued, radius) + _dilated(-continued, radius))[..., radius:-radius, radius:-radius]
 
 
 def _side_means(side: Tensor, colors: Tensor, inverse: Tensor, extreme: Tensor, radius: int) -> tuple[Tensor, Tensor]:
