@@ -255,7 +255,7 @@ class LyraPipeline:
             "scale_source": f"{depth.source} depth" if depth.metric else assumed,
             "projection": preset.projection,
             "camera_paths": list(preset.paths),
-            "extent": "what short camera paths from one view can see; trust it near those viewpoints",
+            "extent": "the scene is what short camera paths from one view can see: look at it from near them",
             "seed": seed,
             "warnings": warnings,
             **base.notes,

@@ -68,7 +68,7 @@ class PhaseBars:
         if self._phase is None or self._task is None:
             return
         seconds = time.monotonic() - self._start
-        self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + seconds
+        self.seconds[self._phase] = round(self.seconds.get(self._phase, 0.0) + seconds, 3)
         self._bars.update(self._task, completed=1, total=1)
         if not self._console.is_terminal:
             self._console.print(f"{self._phase:<12} {seconds:6.1f} s", highlight=False)
@@ -118,8 +118,9 @@ def show_summary(summary: dict[str, Any], *, as_json: bool) -> None:
     )
     for path in summary["files"]:
         print(f"wrote {path}")
-    for warning in summary["warnings"]:
-        print(f"note: {warning}")
+    extent = summary["provenance"].get("extent")
+    for remark in [*([extent] if extent else []), *summary["warnings"]]:
+        print(f"note: {remark}")
 
 
 def _report(message: str, debug: bool) -> None:

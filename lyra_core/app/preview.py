@@ -15,6 +15,7 @@ from lyra_core.app.mesh_view import view_mesh
 from lyra_core.cameras import Cameras, intrinsics_from_fov, look_at
 from lyra_core.files import replacing
 from lyra_core.gaussians import Gaussians
+from lyra_core.pipeline import GUESSED_GEOMETRY
 from lyra_core.rendering import render
 from lyra_core.rendering.render import Projection
 from lyra_core.scene import Scene
@@ -106,7 +107,7 @@ def subtitle(scene: Scene) -> str:
         f"{len(scene.gaussians):,} Gaussians",
         f"{size} m",
         f"image: {facts['image_source']}",
-        f"depth: {facts['depth_source']}",
+        f"depth: {facts['depth_source']}" + (" (a guess)" if GUESSED_GEOMETRY in facts["warnings"] else ""),
         f"scale: {facts['scale_source']}",
     )
     return "   |   ".join(parts)
