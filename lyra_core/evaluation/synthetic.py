@@ -81,7 +81,7 @@ def evaluate_synthetic(
         image, z, targets = world_views(first_seed + done, *pipeline.preset.image_size)
         start = time.perf_counter()
         exact = pipeline.condition(image, exact_depth(z))
-        gaussians = reconstructed(pipeline, exact)
+        gaussians = pipeline.reconstruct(exact)
         seconds.append(time.perf_counter() - start)
         counts.append(len(gaussians))
         depth = score("exact_depth", gaussians, targets)
@@ -89,13 +89,13 @@ def evaluate_synthetic(
 
         guess = pipeline.depth_estimator(image)
         depth_errors.append(absolute_relative_error(guess.z.numpy(), z))
-        score("net_depth", reconstructed(pipeline, pipeline.condition(image, guess)), targets)
+        score("net_depth", pipeline.reconstruct(pipeline.condition(image, guess)), targets)
         lifted = lift(exact)
         score("lift", lifted, targets)
         score("lift_ewa", lifted, targets, "ewa")  # its small Gaussians need the low-pass of splatting
-        score("untrained", reconstructed(untrained, exact), targets)
+        score("untrained", untrained.reconstruct(exact), targets)
         if previous is not None:
-            score("swapped", reconstructed(pipeline, with_latents(exact, previous)), targets)
+            score("swapped", pipeline.reconstruct(with_latents(exact, previous)), targets)
         previous = exact
     progress("worlds", worlds, worlds)
 
@@ -118,11 +118,6 @@ def evaluate_synthetic(
         "worlds": worlds,
         "fov_x_degrees": float(np.degrees(FOV_X)),
     }
-
-
-def reconstructed(pipeline: LyraPipeline, conditioning: Conditioning) -> Gaussians:
-    """The product's Gaussians: decoded, colours pulled towards the input image as the preset says."""
-    return pipeline.refine(pipeline.decode(conditioning), conditioning)
 
 
 def with_decoder(pipeline: LyraPipeline, decoder: GaussianDecoder) -> LyraPipeline:

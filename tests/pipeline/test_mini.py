@@ -31,8 +31,7 @@ def world(pipeline: LyraPipeline) -> World:
 @pytest.fixture(scope="module")
 def gaussians(pipeline: LyraPipeline, world: World) -> Gaussians:
     with torch.no_grad():
-        conditioning = pipeline.condition(world[0], world[1])
-        return pipeline.refine(pipeline.decode(conditioning), conditioning)
+        return pipeline.reconstruct(pipeline.condition(world[0], world[1]))
 
 
 def test_the_main_view_is_the_input(pipeline: LyraPipeline, world: World, gaussians: Gaussians) -> None:
