@@ -32,6 +32,7 @@ from lyra_core.teacher.image import BaseView, TextToImage
 from lyra_core.teacher.teacher import Teacher, VideoLatents
 from lyra_core.trajectories import lyra_cameras
 from lyra_core.weights import components
+from lyra_core.weights.manifest import Manifest
 from lyra_core.weights.presets import Preset, load_preset
 
 GUESSED_GEOMETRY = "geometry is a guess: it looks right near the input view only; do not rely on it for physics"
@@ -135,7 +136,7 @@ class LyraPipeline:
         measured = self.estimate_depth(base)
         normalized, _ = normalize(measured)
         phase("paths")
-        cameras = self.paths(normalized)
+        cameras = camera_paths(normalized, self.preset)
         phase("warp")
         guidance = self.guidance(base.image, normalized, cameras)
         phase("latents")
@@ -168,16 +169,6 @@ class LyraPipeline:
         """The depth that came with the image, or the estimator's guess."""
         return base.depth if base.depth is not None else self.depth_estimator(base.image)
 
-    def paths(self, depth: DepthEstimate) -> Cameras:
-        """The camera paths `[V, F]` at video size, for normalised depth."""
-        height, width = video_size(depth, self.preset)
-        cameras = input_camera(depth).resized(height, width)
-        movement = clearance_factors(depth, self.preset.paths) if self.preset.movement == "clearance" else 1.0
-        return lyra_cameras(
-            cameras.intrinsics[0], width, height,
-            frames=self.preset.frames, paths=self.preset.paths, movement=movement,
-        )  # fmt: skip
-
     def guidance(self, image: Tensor, depth: DepthEstimate, cameras: Cameras) -> Warp:
         """What the paths see of the 3D cache, with holes filled as the preset says."""
         cache = Cache3D(image, depth, footprint=self.preset.warp_footprint)
@@ -188,7 +179,7 @@ class LyraPipeline:
     ) -> Conditioning:
         """Image `[H, W, 3]` and its depth (any unit) to everything the decoder is told."""
         normalized, _ = normalize(depth)
-        cameras = self.paths(normalized)
+        cameras = camera_paths(normalized, self.preset)
         guidance = self.guidance(image, normalized, cameras)
         generator = generator or torch.Generator().manual_seed(0)
         return self.conditioning(image, normalized, cameras, self.teacher(guidance, generator=generator))
@@ -215,13 +206,16 @@ class LyraPipeline:
 
     def decode(self, conditioning: Conditioning) -> Gaussians:
         """The decoder's Gaussians; differentiable in its weights."""
-        rows = self.decoder(
+        return rows_to_gaussians(self.decoder.prune(self.decode_rows(conditioning))[0])
+
+    def decode_rows(self, conditioning: Conditioning) -> Tensor:
+        """The decoder's unpruned rows `[1, N, 14]`, in its order."""
+        return self.decoder(
             conditioning.video.latents[None],
             conditioning.cameras[None],
             plucker_latents=conditioning.plucker_latents,
             anchors=conditioning.anchors,
         )
-        return rows_to_gaussians(self.decoder.prune(rows)[0])
 
     def reconstruct(self, conditioning: Conditioning) -> Gaussians:
         """What a scene is made of: decoded, then refined."""
@@ -240,14 +234,17 @@ class LyraPipeline:
         """Binds the result to its scale and origin; `depth` is the map as it came, in metres if it is metric."""
         preset = self.preset
         warnings = list(base.warnings)
-        if not depth.source.startswith(("exact", "user")):
+        if depth.guessed:
             warnings.append(GUESSED_GEOMETRY)
         if not depth.metric:
             warnings.append(ASSUMED_SCALE.format(preset.assumed_median_depth))
+        manifest = Manifest.load(preset.weights_folder)
         assumed = f"assumed median depth {preset.assumed_median_depth:g} m"
         provenance = {
             "software": f"lyra-sim {__version__}",
             "model": preset.name,
+            "models": {name: entry.sha256 for name, entry in manifest.files.items()},
+            "licences": [manifest.licence],
             "quality_tier": preset.quality_tier,
             "trained_on": preset.trained_on,
             "image_source": base.source,
@@ -280,6 +277,16 @@ def normalize(depth: DepthEstimate) -> tuple[DepthEstimate, float]:
         raise LyraError("the depth map has no valid pixel. Give one with positive, finite values.")
     unit = float(valid.median())
     return replace(depth, z=depth.z / unit), unit
+
+
+def camera_paths(depth: DepthEstimate, preset: Preset) -> Cameras:
+    """The camera paths `[V, F]` of a preset at video size, for normalised depth; the input camera is the identity."""
+    height, width = video_size(depth, preset)
+    cameras = input_camera(depth).resized(height, width)
+    movement = clearance_factors(depth, preset.paths) if preset.movement == "clearance" else 1.0
+    return lyra_cameras(
+        cameras.intrinsics[0], width, height, frames=preset.frames, paths=preset.paths, movement=movement
+    )
 
 
 def input_camera(depth: DepthEstimate) -> Cameras:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from usd_export.frame import Frame
 
 
+GUESSED_REACH = 0.5
+"""Share of the camera paths from which a scene of guessed depth still looks right."""
+
+
 @dataclass
 class Scene:
     """A static scene in scene units; `frame` leads to metres.
@@ -32,7 +36,7 @@ class Scene:
         depth: its depth at the same size [scene units].
         measured_depth: the same as it came, in metres or without a unit.
         input_camera: the camera of the image; it defines the scene's axes (OpenCV).
-        path_cameras: the paths the decoder saw `[V, F]`; their hull is where the scene can be trusted.
+        path_cameras: the paths the decoder saw `[V, F]`; see `trusted_viewpoints`.
         metres_per_unit: length of one scene unit [m].
         projection: how the Gaussians are meant to be rendered.
         provenance: where everything came from; no clock times.
@@ -50,8 +54,13 @@ class Scene:
 
     @property
     def trusted_viewpoints(self) -> np.ndarray:
-        """Camera centres `[V * F, 3]` of the paths [scene units]."""
-        return self.path_cameras.c2w[..., :3, 3].reshape(-1, 3).numpy()
+        """Points `[V * F, 3]` [scene units] in whose convex hull the picture can be trusted.
+
+        The camera centres of the paths; those of a guessed depth drawn halfway back to the input camera.
+        """
+        start = self.input_camera.c2w[:3, 3]
+        reach = GUESSED_REACH if self.depth.guessed else 1.0
+        return (start + reach * (self.path_cameras.c2w[..., :3, 3] - start)).reshape(-1, 3).numpy()
 
     @cached_property
     def frame(self) -> Frame:

@@ -25,9 +25,7 @@ def evaluate(
         raise LyraError(f"there is no suite {suite!r}. Known: {', '.join(sorted(SUITES))}.")
     if json_out is not None:
         require_writable_folder(json_out)
-    report = SUITES[suite](
-        LyraPipeline.from_pretrained(model), first_seed=first_seed, worlds=scenes, progress=progress
-    )
+    report = SUITES[suite](LyraPipeline.from_pretrained(model), first_seed=first_seed, worlds=scenes, progress=progress)
     if json_out is not None:
         with replacing(json_out) as temporary:
             temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

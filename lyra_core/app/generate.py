@@ -76,7 +76,7 @@ def generate(request: GenerateRequest, bars: PhaseBars) -> Summary:
         request.prompt, image=image, depth=depth, seed=request.seed, max_gaussians=request.max_gaussians, progress=bars
     )
     if request.image:
-        scene.provenance["image_file"] = request.image.name
+        scene.provenance["inputs"] = _input_hashes(request)
     bars("frame", 0, 1)
     scene.frame  # noqa: B018 - the parts below are built here so that their times show as phases
     if request.collider:
@@ -85,6 +85,14 @@ def generate(request: GenerateRequest, bars: PhaseBars) -> Summary:
     files = _write(scene, request, paths, bars)
     bars.finish()
     return _summary(scene, request, files, bars)
+
+
+def _input_hashes(request: GenerateRequest) -> dict[str, str]:
+    """SHA-256 of the files the scene is made from, by name."""
+    from usd_export.provenance import input_hashes
+
+    files = [path for path in (request.image, request.depth) if path]
+    return {name: digest for path in files for name, digest in input_hashes(path).items()}
 
 
 def _write(scene: Scene, request: GenerateRequest, paths: OutputPaths, bars: PhaseBars) -> list[Path]:

@@ -27,15 +27,16 @@ def worlds(
     data: Data = Path("runs/worlds"),
     first_seed: Annotated[int, typer.Option(help="Seeds below 1,000,000 train, from there on they are held out.")] = 0,
     count: Annotated[int, typer.Option(help="How many worlds.")] = 240,
+    model: Annotated[str, typer.Option(help="Preset whose camera paths are followed.")] = "mini",
     processes: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     debug: Debug = False,
 ) -> None:
-    """Render procedural worlds: input views with depth, unseen views, clips. Existing files are kept."""
+    """Render procedural worlds: inputs with depth, unseen views, key frames, clips. Existing files are kept."""
     from lyra_core.app.console import PhaseBars, user_errors
     from lyra_core.distillation.generate import generate
 
     with user_errors(debug), PhaseBars() as progress:
-        generate(data, first_seed, count, processes=processes, progress=progress)
+        generate(data, first_seed, count, model=model, processes=processes, progress=progress)
 
 
 @app.command()

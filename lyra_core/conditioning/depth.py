@@ -42,6 +42,11 @@ class DepthEstimate:
     source: str
     metric: bool = False
 
+    @property
+    def guessed(self) -> bool:
+        """Whether a network made it up from the picture alone."""
+        return not self.source.startswith(("exact", "user"))
+
 
 class DepthEstimator(Protocol):
     """Anything that turns an image `[H, W, 3]` into a depth estimate."""
@@ -85,9 +90,9 @@ class EmbeddedDepth:
         batch = functional.interpolate(image.movedim(-1, 0)[None], size, mode="bilinear", antialias=True)
         log_depth = 0.5 * (self.network(batch) + self.network(batch.flip(-1)).flip(-1))
         log_depth = functional.interpolate(log_depth[None], (height, width), mode="bilinear")[0, 0]
-        z = sharpen_edges((log_depth - log_depth.median()).exp(), image)
+        z = sharpen_edges(log_depth.exp(), image)
         intrinsics = torch.tensor(self.assumed_intrinsics(height, width))
-        return DepthEstimate(z, torch.ones_like(z, dtype=torch.bool), intrinsics, self.source)
+        return DepthEstimate(z / z.median(), torch.ones_like(z, dtype=torch.bool), intrinsics, self.source)
 
 
 class MogeDepth:

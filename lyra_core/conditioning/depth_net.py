@@ -22,7 +22,6 @@ TRAINED_LONG_SIDE = 320
 _INPUT_CHANNELS = 5
 _GROUPS = 8
 _HEADS = 4
-_BOTTLENECK_LAYERS = 2
 
 
 class DepthNet(nn.Module):
@@ -31,12 +30,16 @@ class DepthNet(nn.Module):
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.stride = 2 ** len(widths)
-        self.stem = nn.Conv2d(4 * _INPUT_CHANNELS, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(_Down(*pair) for pair in pairwise(widths))
-        self.bottleneck = nn.ModuleList(_Attention(widths[-1]) for _ in range(_BOTTLENECK_LAYERS))
-        levels = range(len(widths) - 1, 0, -1)
-        self.up = nn.ModuleList(_Up(widths[level], widths[level - 1]) for level in levels)
-        self.head = nn.Sequential(nn.GroupNorm(_GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4, 3, padding=1))
+        self.stem = _Convolution(4 * _INPUT_CHANNELS, widths[0])
+        self.down = nn.ModuleList(
+            nn.Sequential(_Convolution(fine, coarse, stride=2), _Residual(coarse)) for fine, coarse in pairwise(widths)
+        )
+        self.bottleneck = _Attention(widths[-1])
+        self.up = nn.ModuleList(
+            nn.Sequential(_Convolution(coarse + fine, fine), _Residual(fine)) for coarse, fine in pairwise(widths[::-1])
+        )
+        self.head = nn.Conv2d(widths[0], 4, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
 
     def forward(self, image: Tensor) -> Tensor:
         """See the class."""
@@ -49,64 +52,40 @@ class DepthNet(nn.Module):
         for down in self.down:
             skips.append(features)
             features = down(features)
-        for layer in self.bottleneck:
-            features = layer(features)
+        features = self.bottleneck(features)
         for up in self.up:
-            features = up(features, skips.pop())
+            features = functional.interpolate(features, scale_factor=2, mode="nearest")
+            features = up(torch.cat((features, skips.pop()), dim=1))
         depth = functional.pixel_shuffle(self.head(features), 2)
         return depth[:, 0, :height, :width].float()
 
 
-class _Residual(nn.Module):
-    """Two normalised convolutions beside the identity; starts as the identity, so that depth adds no scale."""
+class _Convolution(nn.Sequential):
+    """3 x 3 convolution, norm, activation: this order trains twice as fast as norm before convolution."""
 
+    def __init__(self, width_in: int, width_out: int, stride: int = 1) -> None:
+        convolution = nn.Conv2d(width_in, width_out, 3, stride=stride, padding=1)
+        super().__init__(convolution, nn.GroupNorm(_GROUPS, width_out), nn.SiLU())
+
+
+class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        last = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(last.weight)
         self.layers = nn.Sequential(
             nn.GroupNorm(_GROUPS, width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.GroupNorm(_GROUPS, width),
             nn.SiLU(),
-            last,
+            nn.Conv2d(width, width, 3, padding=1),
         )
 
     def forward(self, features: Tensor) -> Tensor:
         return features + self.layers(features)
 
 
-class _Down(nn.Module):
-    """Halves the resolution."""
-
-    def __init__(self, width_in: int, width_out: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(_GROUPS, width_in)
-        self.convolution = nn.Conv2d(width_in, width_out, 3, stride=2, padding=1)
-        self.residual = _Residual(width_out)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.residual(self.convolution(self.norm(features)))
-
-
-class _Up(nn.Module):
-    """Doubles the resolution and joins the features of that level."""
-
-    def __init__(self, width_in: int, width_out: int) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(width_in, width_out, 1)
-        self.norm = nn.GroupNorm(_GROUPS, 2 * width_out)
-        self.join = nn.Conv2d(2 * width_out, width_out, 3, padding=1)
-        self.residual = _Residual(width_out)
-
-    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
-        features = functional.interpolate(self.reduce(features), scale_factor=2, mode="bilinear")
-        return self.residual(self.join(self.norm(torch.cat((features, skip), dim=1))))
-
-
 class _Attention(nn.Module):
-    """Transformer layer over all pixels of the coarsest level, followed by a residual block."""
+    """Attention over all pixels of the coarsest level, followed by a residual block."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -2,7 +2,8 @@
 """Gaussians anchored on known pixels and distances.
 
 An anchored decoder predicts corrections: raw outputs of zero put a flat, surface-aligned Gaussian on the anchor surface
-behind every cell of pixels. Everything derived from the anchors is constant for the gradient.
+behind every cell of pixels. Colours are corrected where a pixel is known; what was generated for a hole reaches the
+decoder as published, through the latents alone. Everything derived from the anchors is constant for the gradient.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lyra_core.cameras import Cameras
-from lyra_core.decoder.heads import RAW_SPLIT, anchored_color
+from lyra_core.decoder.heads import RAW_SPLIT, anchored_colors, free_colors
 from lyra_core.rotations import matrix_to_quaternion, quaternion_multiply
 
 DISTANCE_REACH_KNOWN = 0.15
@@ -119,7 +120,8 @@ def anchored_rows(raw: Tensor, surface: AnchorSurface, fresh: Tensor, *, free_co
         raw: network outputs in float32.
         surface: the anchors, of the same leading shape.
         fresh: True where no other frame shows the surface `[...]` (input view and holes).
-        free_color: predict colours without the pixels, as published.
+        free_color: predict all colours without the pixels, as published; else only those of holes, whose content was
+            generated and reaches the decoder through the latents.
 
     Returns:
         rows `[..., 14]` as in `gaussian_rows`.
@@ -129,13 +131,16 @@ def anchored_rows(raw: Tensor, surface: AnchorSurface, fresh: Tensor, *, free_co
     moved = surface.distance[..., None] * (reach * distance).exp()
     turn = rotation * ROTATION_REACH + rotation.new_tensor((1.0, 0.0, 0.0, 0.0))
     shift = torch.where(fresh, OPACITY_SHIFT_FRESH, OPACITY_SHIFT_REPEATED)[..., None]
+    colors = free_colors(color)
+    if not free_color:
+        colors = torch.where(surface.known[..., None], anchored_colors(color, surface.colors), colors)
     return torch.cat(
         (
             surface.origins + surface.directions * moved,
             torch.sigmoid(opacity + shift),
             surface.sigmas * scale.clamp(*SCALE_RANGE).exp(),
             quaternion_multiply(surface.quats, functional.normalize(turn, dim=-1)),
-            0.5 * color.tanh() + 0.5 if free_color else anchored_color(color, surface.colors),
+            colors,
         ),
         dim=-1,
     )

@@ -44,7 +44,7 @@ class DecoderConfig:
         distance_range: nearest and farthest distance along a ray without depth anchor [scene units].
         distance_map: how a raw value spreads over the range, "linear" (published) or "log".
         prune_ratio: share of the Gaussians dropped by opacity.
-        color_anchor: predict colours relative to the video's own pixels.
+        color_anchor: predict colours relative to the video's own pixels (with `depth_anchor`: where these are known).
         depth_anchor: predict distances and shapes relative to a given distance map, which is also an input.
         input_view_gaussians: replace key frame 0 of all views by one Gaussian per pixel of the input image.
     """

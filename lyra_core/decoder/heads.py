@@ -44,7 +44,7 @@ def gaussian_rows(
             torch.sigmoid(opacity + _OPACITY_SHIFT),
             (scale + (math.log(_SCALE_CAP) - 1.0)).exp().clamp_max(_SCALE_CAP),
             functional.normalize(rotation, dim=-1),
-            0.5 * color.tanh() + 0.5 if pixels is None else anchored_color(color, pixels),
+            free_colors(color) if pixels is None else anchored_colors(color, pixels),
         ),
         dim=-1,
     )
@@ -59,6 +59,11 @@ def distance_along_ray(raw: Tensor, config: DecoderConfig) -> Tensor:
     return near * (1.0 - share) + far * share
 
 
-def anchored_color(raw: Tensor, pixels: Tensor) -> Tensor:
+def free_colors(raw: Tensor) -> Tensor:
+    """Colours `[..., 3]` of raw values, mid-grey at 0."""
+    return 0.5 * raw.tanh() + 0.5
+
+
+def anchored_colors(raw: Tensor, pixels: Tensor) -> Tensor:
     """Colours near given pixels, both `[..., 3]`."""
     return (pixels + COLOR_REACH * raw.tanh()).clamp(0.0, 1.0)

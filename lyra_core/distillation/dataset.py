@@ -20,7 +20,7 @@ from lyra_core.conditioning.depth import DepthEstimate
 from lyra_core.decoder import Anchors
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
-from lyra_core.pipeline import Conditioning, LyraPipeline
+from lyra_core.pipeline import Conditioning, LyraPipeline, distance_from_z
 from lyra_core.progress import Progress, no_progress
 from lyra_core.teacher.teacher import VideoLatents
 
@@ -54,6 +54,40 @@ def load_targets(path: Path) -> Targets:
         c2w = torch.from_numpy(data["c2w"])
     height, width = z.shape[1:]
     return Targets(rgb, z, Cameras(c2w, intrinsics_from_fov(FOV_X, width, height), width, height))
+
+
+@dataclass(frozen=True)
+class KeyFrames:
+    """What the camera paths would really show in their key frames after the first.
+
+    Attributes:
+        rgb: `[V, K, H, W, 3]` in [0, 1].
+        distance: along the pixel rays `[V, K, H, W]` [scene units].
+        free: False where the camera would have passed through something solid `[V, K]`.
+    """
+
+    rgb: Tensor
+    distance: Tensor
+    free: Tensor
+
+
+def load_keys(path: Path, scene: Path, cameras: Cameras, views: Tensor | None = None) -> KeyFrames:
+    """The true key frames of all views or a selection `[V]` of them.
+
+    Raises LyraError where the file was made for other paths than those of `cameras` `[V, F]`.
+    """
+    with np.load(scene) as data:
+        unit = float(np.median(data["input_z"].astype(np.float32)))
+    with np.load(path) as data:
+        arrays = {name: torch.from_numpy(data[name]) for name in data.files}
+    if views is not None:
+        arrays = {name: array[views] for name, array in arrays.items()}
+    count = arrays["c2w"].shape[1]
+    step = (cameras.shape[-1] - 1) // count
+    keys = cameras[:, step::step]
+    if not torch.allclose(keys.c2w, arrays["c2w"], atol=1e-4):
+        raise LyraError(f"{path} was made for other camera paths. Delete it and run `lyra train worlds` again.")
+    return KeyFrames(arrays["rgb"].float() / 255, distance_from_z(arrays["z"].float() / unit, keys), arrays["free"])
 
 
 def load_input(path: Path) -> tuple[Tensor, DepthEstimate]:
@@ -98,9 +132,7 @@ def load_conditioning(path: Path, views: Tensor | None = None) -> Conditioning:
     rgb, distance = arrays["rgb"].float() / 255, arrays["distance"].float()
     image, input_distance = arrays["input_rgb"].float() / 255, arrays["input_distance"].float()
     video = VideoLatents(arrays["latents"].float(), rgb, distance, arrays["known"])
-    anchors = Anchors(
-        rgb[None], distance[None], arrays["known"][None], image[None], input_distance[None], input_camera
-    )
+    anchors = Anchors(rgb[None], distance[None], arrays["known"][None], image[None], input_distance[None], input_camera)
     depth = DepthEstimate(
         input_distance, torch.ones_like(input_distance, dtype=torch.bool), input_camera.intrinsics[0], "cached", False
     )

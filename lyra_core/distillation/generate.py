@@ -6,7 +6,10 @@ Layout under the root folder (`heldout/` repeats it for seeds >= `HELDOUT_SEED`)
     scenes/<seed>.npz   input_rgb [352, 640, 3] u8, input_z [352, 640] f16 metres,
                         rgb [V, 176, 320, 3] u8, z [V, 176, 320] f16 metres, c2w [V, 4, 4] f32 in scene units;
                         view 0 is the base camera
-    clips/<seed>.npz    rgb [17, 176, 320, 3] u8, along one of the six published paths
+    keys/<seed>.npz     what the camera paths of a preset would really show in their key frames after the first:
+                        rgb [P, K, 176, 320, 3] u8, z [P, K, 176, 320] f16 metres, c2w [P, K, 4, 4] f32 in scene units,
+                        free [P, K] bool: nothing solid between the base camera and this one
+    clips/<seed>.npz    rgb [17, 176, 320, 3] u8, along one of the six published paths, each as often as the others
 """
 
 from __future__ import annotations
@@ -19,15 +22,19 @@ import numpy as np
 import torch
 
 from lyra_core.cameras import Cameras, intrinsics_from_fov
+from lyra_core.decoder import DecoderConfig
+from lyra_core.distillation.dataset import load_input
 from lyra_core.evaluation.views import VIEW_HEIGHT, VIEW_WIDTH, free_distance, to_scene_units, unseen_cameras
+from lyra_core.pipeline import camera_paths, normalize
 from lyra_core.progress import Progress, no_progress
 from lyra_core.synthetic.grammar import World, make_world, render_world
 from lyra_core.trajectories import PUBLISHED_PATHS, lyra_cameras
+from lyra_core.weights.presets import Preset, load_preset
 
 INPUT_HEIGHT, INPUT_WIDTH = 352, 640
 CLIP_FRAMES = 17
-CLIP_EVERY = 3
-"""Every third world also gives a clip."""
+CLIP_EVERY = 2
+"""Every second world also gives a clip."""
 
 HELDOUT_SEED = 1_000_000
 """Seeds from here on are never trained on; `lyra evaluate` starts at 2,000,000."""
@@ -65,11 +72,36 @@ def scene_arrays(seed: int) -> dict[str, np.ndarray]:
     }
 
 
+def key_arrays(seed: int, scene: Path, preset: Preset) -> dict[str, np.ndarray]:
+    """Everything `keys/<seed>.npz` holds, for the paths that the preset takes from the input view in `scene`."""
+    world = make_world(seed)
+    depth, median = normalize(load_input(scene)[1])
+    step = DecoderConfig.from_dict(preset.decoder.config).gaussian_stride[0]
+    keys = camera_paths(depth, preset)[:, step::step]
+    c2w = keys.c2w.clone()
+    c2w[..., :3, 3] *= median
+    views = render_world(world, Cameras(world.camera @ c2w, keys.intrinsics, keys.width, keys.height), supersample=1)
+    offsets = (world.camera[:3, :3] @ c2w[..., :3, 3, None])[..., 0].flatten(0, 1).double().numpy()
+    free = [_is_free(world, offset) for offset in offsets]
+    return {
+        "rgb": to_uint8(views.rgb),
+        "z": views.z.half().numpy(),
+        "c2w": keys.c2w.numpy(),
+        "free": np.array(free).reshape(keys.shape),
+    }
+
+
+def _is_free(world: World, offset: np.ndarray) -> bool:
+    """Whether the base camera can move by `offset` [m, world axes] without coming through a surface."""
+    length = float(np.linalg.norm(offset))
+    return length < 1e-6 or free_distance(world, offset / length) > length
+
+
 def clip_arrays(seed: int) -> dict[str, np.ndarray]:
-    """A clip along one path, chosen by the seed and shortened where the world leaves no room."""
-    world, rng = make_world(seed), np.random.default_rng(seed)
+    """A clip along the path whose turn it is, shortened where the world leaves no room."""
+    world = make_world(seed)
     median = float(render_world(world, base_camera(world, 44, 80), supersample=1).z.median())
-    path = PUBLISHED_PATHS[int(rng.integers(len(PUBLISHED_PATHS)))]
+    path = PUBLISHED_PATHS[seed // CLIP_EVERY % len(PUBLISHED_PATHS)]
     paths = lyra_cameras(
         intrinsics_from_fov(world.fov_x, VIEW_WIDTH, VIEW_HEIGHT), VIEW_WIDTH, VIEW_HEIGHT,
         frames=CLIP_FRAMES, paths=(path,), movement=1.0,
@@ -84,30 +116,37 @@ def clip_arrays(seed: int) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     temporary.replace(path)
 
 
-def generate_world(seed: int, root: Path) -> int:
+def generate_world(seed: int, root: Path, model: str) -> int:
     """Write the files of one seed that are not there yet; returns the seed."""
     torch.set_num_threads(1)
     folder = root / "heldout" if seed >= HELDOUT_SEED else root
-    jobs = [("scenes", scene_arrays)] + ([("clips", clip_arrays)] if seed % CLIP_EVERY == 0 else [])
-    for name, make in jobs:
-        path = folder / name / f"{seed:07d}.npz"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_arrays(path, make(seed))
+    scene, keys, clip = (folder / name / f"{seed:07d}.npz" for name in ("scenes", "keys", "clips"))
+    if not scene.exists():
+        write_arrays(scene, scene_arrays(seed))
+    if not keys.exists():
+        write_arrays(keys, key_arrays(seed, scene, load_preset(model)))
+    if seed % CLIP_EVERY == 0 and not clip.exists():
+        write_arrays(clip, clip_arrays(seed))
     return seed
 
 
 def generate(
-    root: Path, first_seed: int, worlds: int, *, processes: int = 1, progress: Progress = no_progress
-) -> None:
-    """Fill `root` with the worlds `first_seed` .. `first_seed + worlds - 1`; existing files are kept (resumable)."""
+    root: Path, first_seed: int, worlds: int, *, model: str = "mini", processes: int = 1,
+    progress: Progress = no_progress,
+) -> None:  # fmt: skip
+    """Fill `root` with the worlds `first_seed` .. `first_seed + worlds - 1`; existing files are kept (resumable).
+
+    `model` is the preset whose camera paths the key frames lie on.
+    """
     seeds = range(first_seed, first_seed + worlds)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for done, _ in enumerate(pool.imap_unordered(partial(generate_world, root=root), seeds), start=1):
+        job = partial(generate_world, root=root, model=model)
+        for done, _ in enumerate(pool.imap_unordered(job, seeds), start=1):
             progress("worlds", done, worlds)

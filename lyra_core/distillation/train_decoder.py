@@ -3,6 +3,9 @@
 
 Loss per rendered crop: 5 MSE + 0.3 L1 + 0.1 (1 - SSIM) on colour over a random background, plus 0.1 |log| of the
 expected depth, plus a small mean opacity, which removes Gaussians that explain nothing.
+
+The Gaussians of holes are also compared one by one, in colour and log distance, with what a camera there would have
+seen: what lies behind things is learned from every key frame and not only where a crop happens to show it.
 """
 
 from __future__ import annotations
@@ -16,11 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lyra_core.cameras import Cameras
 from lyra_core.conditioning.depth import DepthEstimate
-from lyra_core.decoder import DecoderConfig, GaussianDecoder
-from lyra_core.distillation.dataset import Targets, cache_conditioning, load_conditioning, load_targets, with_latents
+from lyra_core.decoder import DecoderConfig, GaussianDecoder, rows_to_gaussians
+from lyra_core.distillation.dataset import (
+    KeyFrames,
+    Targets,
+    cache_conditioning,
+    load_conditioning,
+    load_keys,
+    load_targets,
+    with_latents,
+)
 from lyra_core.distillation.losses import ssim_loss
-from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
+from lyra_core.distillation.trainer import LegConfig, decay_groups, open_run, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.evaluation.metrics import psnr
 from lyra_core.files import replacing
@@ -49,6 +61,7 @@ class DecoderTraining:
         crops: rendered crops per step.
         crop: width and height of a crop [px].
         squared, absolute, structure, depth, opacity: weights of the loss.
+        holes: weight of the direct comparison in holes.
         heldout_views: unseen views per held-out world in the figures.
     """
 
@@ -62,27 +75,32 @@ class DecoderTraining:
     structure: float = 0.1
     depth: float = 0.1
     opacity: float = 0.005
+    holes: float = 0.2
     heldout_views: tuple[int, ...] = (1, 5, 7)
 
 
 class Worlds:
-    """Pairs of cached conditioning and true views."""
+    """The worlds of a `generate` folder whose conditioning is cached."""
 
-    def __init__(self, scenes: Path, conditioning: Path) -> None:
-        """Raises LyraError where a folder holds nothing in common with the other."""
-        self.paths = [(path, conditioning / path.name) for path in sorted(scenes.glob("*.npz"))]
-        self.paths = [pair for pair in self.paths if pair[1].exists()]
-        if not self.paths:
-            raise LyraError(f"no world in {scenes} has its conditioning in {conditioning}. Run `lyra train worlds`.")
+    def __init__(self, root: Path) -> None:
+        """Raises LyraError where there is none."""
+        self.root = root
+        self.names = [path.name for path in sorted((root / "conditioning").glob("*.npz"))]
+        if not self.names:
+            raise LyraError(f"{root} holds no worlds. Write them with `lyra train worlds` first.")
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
 
     def targets(self, index: int) -> Targets:
-        return load_targets(self.paths[index][0])
+        return load_targets(self.root / "scenes" / self.names[index])
 
     def conditioning(self, index: int, views: Tensor | None = None) -> Conditioning:
-        return load_conditioning(self.paths[index][1], views)
+        return load_conditioning(self.root / "conditioning" / self.names[index], views)
+
+    def keys(self, index: int, cameras: Cameras, views: Tensor | None = None) -> KeyFrames:
+        name = self.names[index]
+        return load_keys(self.root / "keys" / name, self.root / "scenes" / name, cameras, views)
 
 
 def training_pipeline(model: str) -> LyraPipeline:
@@ -125,11 +143,8 @@ def train_decoder(
     Returns:
         The metrics: held-out psnr [dB], depth error, mean opacity, and psnr with another world's latents.
     """
-    torch.set_num_threads(threads)
-    settings, data, out = settings or DecoderTraining(), Path(data), Path(out_dir)
+    settings, data, out = settings or DecoderTraining(), Path(data), open_run(out_dir, threads=threads, resume=resume)
     train, heldout = (_worlds(pipeline, root, progress) for root in (data, data / "heldout"))
-    if not resume:
-        (out / "state.pt").unlink(missing_ok=True)
     decoder, projection = pipeline.decoder, pipeline.preset.projection
     for parameter in (*decoder.patch_time_embed.parameters(), *decoder.patch_time_embed_tgt.parameters()):
         parameter.requires_grad_(decoder.config.use_time_embedding)
@@ -137,9 +152,14 @@ def train_decoder(
     def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         index = int(rng.integers(len(train)))
         views = torch.from_numpy(rng.permutation(len(pipeline.preset.paths))[: settings.views])
-        gaussians = _float32(pipeline.decode(train.conditioning(index, views)))
-        with torch.autocast(gaussians.means.device.type, enabled=False):  # SSIM and depth do not survive bfloat16
-            return _loss(gaussians, train.targets(index), rng, settings, projection)
+        conditioning = train.conditioning(index, views)
+        rows = pipeline.decode_rows(conditioning)
+        gaussians = _float32(rows_to_gaussians(decoder.prune(rows)[0]))
+        with torch.autocast(rows.device.type, enabled=False):  # SSIM and depth do not survive bfloat16
+            value, figures = _loss(gaussians, train.targets(index), rng, settings, projection)
+            keys = train.keys(index, conditioning.cameras, views)
+            holes = hole_loss(rows.float(), conditioning, keys, decoder.config, settings)
+        return value + settings.holes * holes, figures | {"holes": float(holes.detach())}
 
     groups = decay_groups(decoder, settings.weight_decay)
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
@@ -173,9 +193,8 @@ def measure(pipeline: LyraPipeline, worlds: Worlds, settings: DecoderTraining) -
 
 
 def _worlds(pipeline: LyraPipeline, root: Path, progress: Progress) -> Worlds:
-    scenes, conditioning = root / "scenes", root / "conditioning"
-    cache_conditioning(pipeline, sorted(scenes.glob("*.npz")), conditioning, progress=progress)
-    return Worlds(scenes, conditioning)
+    cache_conditioning(pipeline, sorted((root / "scenes").glob("*.npz")), root / "conditioning", progress=progress)
+    return Worlds(root)
 
 
 def _loss(
@@ -206,13 +225,46 @@ def _loss(
 
 
 def _crop_loss(image: RenderOutput, rgb: Tensor, z: Tensor, settings: DecoderTraining) -> tuple[Tensor, Tensor]:
-    difference = image.color - rgb
-    squared = difference.square().mean()
-    value = settings.squared * squared + settings.absolute * difference.abs().mean()
+    value, squared = _color_loss(image.color - rgb, settings)
     value = value + settings.structure * ssim_loss(image.color, rgb)
     seen = image.alpha.detach() > 0.05
     log_depth = image.depth.clamp_min(0.02).log() - z.log()
     return value + settings.depth * (log_depth.abs() * seen).mean(), squared.detach()
+
+
+def hole_loss(
+    rows: Tensor, conditioning: Conditioning, keys: KeyFrames, config: DecoderConfig, settings: DecoderTraining
+) -> Tensor:
+    """Colour and log distance of the Gaussians in holes against the truth of their own pixels, a scalar.
+
+    Args:
+        rows: the decoder's unpruned rows `[1, N, 14]`.
+        conditioning: tells where the holes are; without anchors there are none.
+        keys: what its views would really show.
+        config: of the decoder.
+        settings: gives the weights.
+    """
+    if conditioning.anchors is None:
+        return rows.new_zeros(())
+    step, *cell = config.gaussian_stride
+    first = 1 if config.input_view_gaussians else 0
+    known = conditioning.anchors.known[0, :, first:, :: cell[0], :: cell[1]]
+    rows = rows[0, -known.numel() :].unflatten(0, known.shape)[:, 1 - first :]
+    holes = ~known[:, 1 - first :] & keys.free[..., None, None]
+    if not bool(holes.any()):
+        return rows.new_zeros(())
+    rgb = keys.rgb.unflatten(-3, (-1, cell[0])).unflatten(-2, (-1, cell[1])).mean(dim=(-4, -2))
+    distance = keys.distance[..., :: cell[0], :: cell[1]]
+    centers = conditioning.cameras.c2w[:, step::step, None, None, :3, 3]
+    value, _ = _color_loss(rows[..., 11:][holes] - rgb[holes], settings)
+    log_distance = (rows[..., :3] - centers).norm(dim=-1)[holes].log() - distance[holes].log()
+    return value + settings.depth * log_distance.abs().mean()
+
+
+def _color_loss(difference: Tensor, settings: DecoderTraining) -> tuple[Tensor, Tensor]:
+    """The two plain colour losses together, and the squared one alone."""
+    squared = difference.square().mean()
+    return settings.squared * squared + settings.absolute * difference.abs().mean(), squared
 
 
 def _float32(gaussians: Gaussians) -> Gaussians:

@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from lyra_core.conditioning.depth_net import DepthNet
-from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
+from lyra_core.distillation.trainer import STATE_NAME, LegConfig, decay_groups, open_run, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 from lyra_core.weights.quantized import Storage, load_weights, save_weights
@@ -53,7 +53,7 @@ class DepthTraining:
     crop: tuple[float, float] = (0.75, 1.0)
     gradient_weight: float = 0.5
     gradient_scales: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
 
 
@@ -105,9 +105,7 @@ def train_depth(
         The metrics, also in `depth.json`: held-out AbsRel and delta1 (share of pixels within 25 %) after aligning the
         medians of log depth, before and after storage. Raises LyraError when the data or the state cannot be used.
     """
-    torch.set_num_threads(threads)
-    settings, out = settings or DepthTraining(), Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    settings, out = settings or DepthTraining(), open_run(out_dir, threads=threads, resume=resume)
     data, heldout = DepthShards(Path(shards_dir) / "scenes"), DepthShards(Path(shards_dir) / "heldout" / "scenes")
     network = _starting_point(out, seed, resume)
     optimizer = torch.optim.AdamW(decay_groups(network, settings.weight_decay), betas=(0.9, 0.99), fused=True)
@@ -159,12 +157,10 @@ def _figures(prediction: Tensor, reference: Tensor) -> tuple[float, float]:
 
 def _starting_point(out: Path, seed: int, resume: bool) -> DepthNet:
     """The network at the start of a leg; a state that is there is loaded by `train_leg`."""
-    if not resume:
-        (out / "state.pt").unlink(missing_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DepthNet()
-    if resume and not (out / "state.pt").exists() and (out / WEIGHTS_NAME).exists():
+    if resume and not (out / STATE_NAME).exists() and (out / WEIGHTS_NAME).exists():
         network.load_state_dict(load_weights(out / WEIGHTS_NAME))
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

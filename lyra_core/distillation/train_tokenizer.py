@@ -19,7 +19,7 @@ from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCos
 from torch import Tensor
 
 from lyra_core.distillation.tokenizer_start import block_components, calibrate, fit_lapped_decoder, start_as_components
-from lyra_core.distillation.trainer import JsonLog, LegConfig, train_leg
+from lyra_core.distillation.trainer import STATE_NAME, JsonLog, LegConfig, open_run, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 from lyra_core.teacher.tokenizer import Tokenizer
@@ -114,12 +114,8 @@ def train_tokenizer(
         The metrics, also in `tokenizer.json`: held-out PSNR [dB] of stills and clips before and after storage, chroma
         explained, rank of the code. Raises LyraError when the data or the state cannot be used.
     """
-    torch.set_num_threads(threads)
-    settings, out = settings or TokenizerTraining(), Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    settings, out = settings or TokenizerTraining(), open_run(out_dir, threads=threads, resume=resume)
     data, heldout = VideoShards(Path(shards_dir)), VideoShards(Path(shards_dir) / "heldout")
-    if not resume:
-        (out / "state.pt").unlink(missing_ok=True)
     network, start = _starting_point(data, heldout, out, settings, seed, resume)
 
     leg = LegConfig(minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.998, clip_norm=0.0, seed=seed)
@@ -170,7 +166,7 @@ def _starting_point(
     data: VideoShards, heldout: VideoShards, out: Path, settings: TokenizerTraining, seed: int, resume: bool
 ) -> tuple[AutoencoderKLCosmos, dict[str, float]]:
     """Network at the start of a leg, and the held-out figures of a fresh start (empty for a resumed run)."""
-    if resume and (out / "state.pt").exists():  # `train_leg` fills in the weights
+    if resume and (out / STATE_NAME).exists():  # `train_leg` fills in the weights
         blank = (torch.ones(settings.components, 1536), torch.ones(settings.components), torch.zeros(1536))
         return factored_network(MINI_CONFIG, blank), {}
     if resume and (out / WEIGHTS_NAME).exists():

@@ -83,11 +83,25 @@ def learning_rate(config: LegConfig, step: int, elapsed_share: float) -> float:
     return config.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, share)))
 
 
+STATE_NAME = "state.pt"
+"""What a run resumes from, in its folder."""
+
+
+def open_run(out: Path | str, *, threads: int, resume: bool) -> Path:
+    """The folder of a run, made if it is missing; without `resume` its saved state goes. Sets torch's CPU threads."""
+    torch.set_num_threads(threads)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        (folder / STATE_NAME).unlink(missing_ok=True)
+    return folder
+
+
 class TrainingState:
-    """Model, optimiser and EMA of a run on disk: `<out>/state.pt`, read back with weights-only loading."""
+    """Model, optimiser and EMA of a run on disk, read back with weights-only loading."""
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema, out: Path) -> None:
-        self.model, self.optimizer, self.ema, self.path = model, optimizer, ema, out / "state.pt"
+        self.model, self.optimizer, self.ema, self.path = model, optimizer, ema, out / STATE_NAME
         self.step = 0
         self.leg = 0
 

@@ -115,6 +115,16 @@ def test_reach_of_raw_outputs() -> None:
     torch.testing.assert_close(rows[..., 4:7], surface.sigmas * torch.tensor(1.6).exp())
 
 
+def test_colours_of_holes_owe_nothing_to_the_pixels() -> None:
+    """What was generated reaches the decoder through the latents alone: mid-grey for raw values of zero."""
+    camera = Cameras(torch.eye(4), intrinsics_from_fov(1.0, 4, 4), 4, 4)
+    known = torch.tensor([[True] * 4, [False] * 4] * 2)
+    surface = anchor_surface(torch.full((4, 4, 3), 0.9), torch.full((4, 4), 2.0), known, camera, (1, 1))
+    colors = anchored_rows(torch.zeros(4, 4, 12), surface, ~known)[..., 11:]
+    torch.testing.assert_close(colors[known], torch.full((8, 3), 0.9))
+    torch.testing.assert_close(colors[~known], torch.full((8, 3), 0.5))
+
+
 def test_every_input_reaches_the_gradient(
     config: Callable[..., DecoderConfig], cameras: Cameras, inputs: dict[str, Tensor], anchors: Anchors
 ) -> None:

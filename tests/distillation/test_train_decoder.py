@@ -10,37 +10,39 @@ import pytest
 import torch
 
 from lyra_core.cameras import Cameras
-from lyra_core.distillation.dataset import load_conditioning, load_input, load_targets, save_conditioning
-from lyra_core.distillation.generate import base_camera, to_uint8, write_arrays
-from lyra_core.distillation.train_decoder import DecoderTraining, train_decoder
+from lyra_core.distillation.dataset import load_conditioning, load_input, load_keys, load_targets, save_conditioning
+from lyra_core.distillation.generate import base_camera, key_arrays, to_uint8, write_arrays
+from lyra_core.distillation.train_decoder import DecoderTraining, hole_loss, train_decoder
 from lyra_core.errors import LyraError
 from lyra_core.evaluation.views import to_scene_units, unseen_cameras
 from lyra_core.pipeline import LyraPipeline
 from lyra_core.synthetic.grammar import make_world, render_world
+from lyra_core.weights.presets import load_preset
 from lyra_core.weights.quantized import load_weights
 
 
-def write_world(path: Path, seed: int) -> None:
-    """The arrays of `generate`, at the size of the tiny model."""
+def write_world(folder: Path, seed: int, model: Path) -> None:
+    """The scene and the key frames of `generate`, at the size of the tiny model."""
+    path = folder / "scenes" / f"{seed:07d}.npz"
     world = make_world(seed)
     view = render_world(world, base_camera(world, 64, 128), supersample=1)
     unit = float(view.z.median())
     unseen = unseen_cameras(world, unit, np.random.default_rng(seed)).resized(32, 64)
     cameras = Cameras.cat([base_camera(world, 32, 64), unseen])
     views = render_world(world, cameras, supersample=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_arrays(path, {
         "input_rgb": to_uint8(view.rgb[0]), "input_z": view.z[0].half().numpy(), "rgb": to_uint8(views.rgb),
         "z": views.z.half().numpy(), "c2w": to_scene_units(cameras, world.camera, unit).c2w.numpy(),
     })  # fmt: skip
+    write_arrays(folder / "keys" / path.name, key_arrays(seed, path, load_preset(str(model))))
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     root = tmp_path_factory.mktemp("worlds")
-    write_world(root / "scenes" / "0000003.npz", 3)
+    write_world(root, 3, tiny_model)
     for seed in (1_000_000, 1_000_001):
-        write_world(root / "heldout" / "scenes" / f"{seed}.npz", seed)
+        write_world(root / "heldout", seed, tiny_model)
     return root
 
 
@@ -66,6 +68,41 @@ def test_cached_conditioning_decodes_like_the_corridor(data: Path, pipeline: Lyr
     assert (direct.colors - cached.colors).abs().max() < 5e-3
     few = load_conditioning(tmp_path / "c.npz", torch.tensor([2, 0]))
     assert torch.equal(few.cameras.c2w, conditioning.cameras.c2w[[2, 0]])
+
+
+def test_key_frames_are_what_the_paths_really_show(data: Path, pipeline: LyraPipeline) -> None:
+    """Where the warp knows a surface, the truth is the same surface."""
+    scene = data / "scenes" / "0000003.npz"
+    conditioning = pipeline.condition(*load_input(scene))
+    keys = load_keys(data / "keys" / scene.name, scene, conditioning.cameras)
+    assert conditioning.anchors is not None
+    known, distance = (getattr(conditioning.anchors, name)[0, :, 1:] for name in ("known", "distance"))
+    error = (distance / keys.distance - 1).abs()[known & keys.free[..., None, None]]
+    assert error.median() < 0.01
+    with pytest.raises(LyraError, match="other camera paths"):
+        load_keys(data / "keys" / scene.name, scene, conditioning.cameras[[1, 0, 2, 3]])
+
+
+def test_the_hole_loss_sees_holes_alone(data: Path, pipeline: LyraPipeline) -> None:
+    """Moved or recoloured Gaussians count in holes and nowhere else; the truth itself costs nothing."""
+    scene, settings = data / "scenes" / "0000003.npz", DecoderTraining()
+    conditioning = pipeline.condition(*load_input(scene))
+    assert conditioning.anchors is not None
+    keys = load_keys(data / "keys" / scene.name, scene, conditioning.cameras)
+    with torch.no_grad():
+        rows = pipeline.decode_rows(conditioning)
+    config, holes = pipeline.decoder.config, ~conditioning.anchors.known[0, :, 1:, ::2, ::2]
+    assert 0 < holes.sum() < holes.numel()
+    centers = conditioning.cameras.c2w[:, 8::8, None, None, :3, 3]
+    video = rows[0, -holes.numel() :].unflatten(0, holes.shape)
+    rays = torch.nn.functional.normalize(video[..., :3] - centers, dim=-1)
+    video[..., :3] = centers + rays * keys.distance[..., ::2, ::2, None]
+    video[..., 11:] = keys.rgb.unflatten(-3, (-1, 2)).unflatten(-2, (-1, 2)).mean(dim=(-4, -2))
+    assert hole_loss(rows, conditioning, keys, config, settings) < 1e-6
+    video[..., 11:][~holes] += 0.5
+    assert hole_loss(rows, conditioning, keys, config, settings) < 1e-6
+    video[..., 11:][holes] += 0.5
+    assert hole_loss(rows, conditioning, keys, config, settings) == pytest.approx(5 * 0.25 + 0.3 * 0.5, rel=1e-3)
 
 
 def test_a_leg_trains_writes_and_resumes(data: Path, pipeline: LyraPipeline, tmp_path: Path) -> None:

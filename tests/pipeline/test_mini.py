@@ -11,7 +11,7 @@ from lyra_core.distillation.dataset import exact_depth
 from lyra_core.evaluation.metrics import psnr
 from lyra_core.evaluation.synthetic import FIRST_SEED, Targets, world_views
 from lyra_core.gaussians import Gaussians
-from lyra_core.pipeline import LyraPipeline
+from lyra_core.pipeline import LyraPipeline, camera_paths
 from lyra_core.rendering import render
 
 World = tuple[torch.Tensor, DepthEstimate, Targets]
@@ -37,7 +37,7 @@ def gaussians(pipeline: LyraPipeline, world: World) -> Gaussians:
 def test_the_main_view_is_the_input(pipeline: LyraPipeline, world: World, gaussians: Gaussians) -> None:
     image, depth, _ = world
     height, width = depth.z.shape
-    camera = pipeline.paths(depth)[0, 0].resized(height, width)
+    camera = camera_paths(depth, pipeline.preset)[0, 0].resized(height, width)
     view = render(gaussians, camera, projection=pipeline.preset.projection)
     assert psnr(view.color, image) > 30
     assert view.alpha.min() > 0.5

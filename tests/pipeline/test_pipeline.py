@@ -120,6 +120,15 @@ def test_scale_follows_metric_depth_and_is_assumed_otherwise(
     assert torch.allclose(unitless.gaussians.means, measured.gaussians.means, atol=1e-4)
 
 
+def test_a_guessed_depth_is_trusted_half_as_far(
+    pipeline: LyraPipeline, picture: torch.Tensor, wall: DepthEstimate
+) -> None:
+    measured, guessed = (
+        pipeline(image=picture, depth=replace(wall, source=source)).trusted_viewpoints for source in ("user", "mini")
+    )
+    np.testing.assert_allclose(guessed, 0.5 * measured, atol=1e-6)
+
+
 def test_the_trusted_viewpoints_start_at_the_input_camera(
     pipeline: LyraPipeline, picture: torch.Tensor, wall: DepthEstimate
 ) -> None:
