@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Two processes share few cores on the machines this runs on; spinning OpenMP workers would slow both.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: scene test lint clean
+.PHONY: scene test test-usd-versions lint clean
 
 scene: $(VENV)/.installed
 	@mkdir -p $(dir $(OUT))
@@ -26,6 +26,12 @@ scene: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# The code that Kit may run, under the USD versions of older applications.
+USD_VERSIONS ?= 24.5 25.11
+
+test-usd-versions: $(VENV)/.installed-dev $(USD_VERSIONS:%=$(VENV)/usd-%/.installed)
+	$(BIN)/python -m pytest tests/usd_versions
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -41,6 +47,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(PIP) --editable ".[physics,train,dev]"
+	@touch $@
+
+$(VENV)/usd-%/.installed: constraints.txt | $(VENV)/.installed
+	@$(PYTHON) -m venv $(@D)
+	@sed '/^usd-core==/d' constraints.txt > $(@D)/constraints.txt
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(@D)/constraints.txt \
+	    usd-core==$* numpy numba scipy scikit-image trimesh manifold3d fast-simplification plyfile
 	@touch $@
 
 clean:

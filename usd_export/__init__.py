@@ -1,4 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gaussian clouds to USD scenes with colliders: numpy and usd-core, no torch."""
+"""Gaussian clouds to USD scenes with colliders: numpy and usd-core, no torch.
+
+Importing the package loads nothing heavy: the names below are looked up in their modules when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from usd_export.baking import bake_frame
+    from usd_export.cloud import GaussianCloud
+    from usd_export.collision import ColliderMesh, ColliderReport, DepthView, build_collider
+    from usd_export.compressed_ply import read_compressed_ply, write_compressed_ply
+    from usd_export.convert import Conversion, convert_scene
+    from usd_export.errors import UsdExportError
+    from usd_export.frame import Frame, estimate_frame
+    from usd_export.info import scene_info
+    from usd_export.ply import read_ply, write_ply
+    from usd_export.provenance import SceneRecord
+    from usd_export.scene_reader import open_scene
+    from usd_export.scene_writer import write_scene
+    from usd_export.spz import read_spz, write_spz
+    from usd_export.validation import Finding, check
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ColliderMesh",
+    "ColliderReport",
+    "Conversion",
+    "DepthView",
+    "Finding",
+    "Frame",
+    "GaussianCloud",
+    "SceneRecord",
+    "UsdExportError",
+    "bake_frame",
+    "build_collider",
+    "check",
+    "convert_scene",
+    "estimate_frame",
+    "open_scene",
+    "read_compressed_ply",
+    "read_ply",
+    "read_spz",
+    "scene_info",
+    "write_compressed_ply",
+    "write_ply",
+    "write_scene",
+    "write_spz",
+]
+
+_HOMES = {
+    "baking": ("bake_frame",),
+    "cloud": ("GaussianCloud",),
+    "collision": ("ColliderMesh", "ColliderReport", "DepthView", "build_collider"),
+    "compressed_ply": ("read_compressed_ply", "write_compressed_ply"),
+    "convert": ("Conversion", "convert_scene"),
+    "errors": ("UsdExportError",),
+    "frame": ("Frame", "estimate_frame"),
+    "info": ("scene_info",),
+    "ply": ("read_ply", "write_ply"),
+    "provenance": ("SceneRecord",),
+    "scene_reader": ("open_scene",),
+    "scene_writer": ("write_scene",),
+    "spz": ("read_spz", "write_spz"),
+    "validation": ("Finding", "check"),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'usd_export' has no attribute '{name}'")
+    return getattr(import_module(f"usd_export.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -60,6 +60,12 @@ class GaussianCloud:
         return 0.5 + np.float32(SH_C0) * self.sh[:, 0]
 
     @classmethod
+    def allocate(cls, count: int, degree: int) -> GaussianCloud:
+        """Build a cloud of `count` Gaussians whose values are still to be written."""
+        shapes = ((count, 3), (count, 3), (count, 4), (count,), (count, (degree + 1) ** 2, 3))
+        return cls(*(np.empty(shape, np.float32) for shape in shapes))
+
+    @classmethod
     def from_colors(
         cls,
         positions: FloatArray,  # [N, 3]
@@ -83,8 +89,8 @@ class GaussianCloud:
         self._validate_shapes()
         for name in ("positions", "scales", "rotations", "opacities", "sh"):
             rows = getattr(self, name).reshape(len(self), -1)
-            _require(np.isfinite(rows).all(axis=1), f"{name} with NaN or infinite values")
-        _require(self.scales.min(axis=1) > 0, "scales that are not greater than 0")
+            _require(np.isfinite(rows), f"{name} with NaN or infinite values")
+        _require(self.scales > 0, "scales that are not greater than 0")
         norms = np.linalg.norm(self.rotations, axis=1)
         _require(norms > 1e-8, "rotations that are zero quaternions")
         _require(np.abs(norms - 1) <= 1e-3, "rotations that are not unit quaternions")
@@ -106,9 +112,9 @@ class GaussianCloud:
 
 
 def _require(good: NDArray[np.bool_], problem: str) -> None:
-    """Raise for the Gaussians where `good` [N] is false."""
-    bad = np.flatnonzero(~good)
-    if len(bad):
+    """Raise for the Gaussians of which something in `good` [N, ...] is false."""
+    if not good.all():
+        bad = np.flatnonzero(~good.reshape(len(good), -1).all(axis=1))
         raise UsdExportError(
             f"{len(bad)} of {len(good)} Gaussians have {problem} (the first is number {bad[0]}); "
             "remove or repair them and export again"

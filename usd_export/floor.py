@@ -78,6 +78,29 @@ def find_floor(points: Array, up: Array, *, max_below: float = MAX_BELOW) -> Flo
     return None if best is None else _refine(points, up, *best, thickness, reach, max_below)
 
 
+def find_floor_height(points: Array) -> tuple[float, float] | None:
+    """Find the height of the floor in a scene whose vertical is known.
+
+    Unlike `find_floor` it needs no camera: it looks down from above everything.
+
+    Args:
+        points: Points [N, 3], z up, any length unit.
+
+    Returns:
+        Height of the floor and the share of the points that lie on it; None if no height has enough support.
+    """
+    points = points[:: -(-len(points) // _MAX_POINTS) or 1]
+    reach = float(np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1))) if len(points) else 0.0
+    if reach <= 0:
+        return None
+    heights, thickness = points[:, 2], _RELATIVE_THICKNESS * reach
+    top = float(np.percentile(heights, 99.9)) + 2 * _MIN_DROP * reach
+    support, height = _lowest_peak(heights - top, thickness, reach, MAX_BELOW)
+    if support < MIN_SUPPORT:
+        return None
+    return float(np.median(heights[np.abs(heights - top - height) < thickness])), support
+
+
 def _candidate_normals(up: Array) -> list[tuple[float, Array]]:
     """Tilt and direction of unit vectors spread evenly over the cone of `MAX_TILT` around `up`."""
     side = np.cross(up, np.eye(3)[np.argmin(np.abs(up))])

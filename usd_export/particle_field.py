@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, Vt
 
+from usd_export.bounds import bounds, row_max
 from usd_export.cloud import MAX_SH_DEGREE, FloatArray, GaussianCloud
 from usd_export.errors import UsdExportError
+from usd_export.half import to_half
 
 PRIM_TYPE = "ParticleField3DGaussianSplat"
 COLOR_SPACE = "srgb_rec709_display"
@@ -24,31 +26,54 @@ SH_COEFFICIENTS = "radiance:sphericalHarmonicsCoefficients"
 _MIN_SCALE = 1e-8
 _EXTENT_SIGMAS = 3.0
 
+HALF_WARNING = (
+    "the particle field is stored in half precision only: validators and many readers look for the float attributes, "
+    "Isaac Sim is not known to draw it, and positions step by 8 mm at 8 m from the origin"
+)
 
-def write_particle_field(stage: Usd.Stage, path: str, cloud: GaussianCloud) -> Usd.Prim:
-    """Define a particle field with all float attributes, hints, colour space and extent.
+_TYPES = Sdf.ValueTypeNames
+_FLOAT = {
+    "positions": (_TYPES.Point3fArray, Vt.Vec3fArray),
+    "orientations": (_TYPES.QuatfArray, Vt.QuatfArray),
+    "scales": (_TYPES.Float3Array, Vt.Vec3fArray),
+    "opacities": (_TYPES.FloatArray, Vt.FloatArray),
+    SH_COEFFICIENTS: (_TYPES.Float3Array, Vt.Vec3fArray),
+}
+_HALF = {
+    "positions": (_TYPES.Point3hArray, Vt.Vec3hArray),
+    "orientations": (_TYPES.QuathArray, Vt.QuathArray),
+    "scales": (_TYPES.Half3Array, Vt.Vec3hArray),
+    "opacities": (_TYPES.HalfArray, Vt.HalfArray),
+    SH_COEFFICIENTS: (_TYPES.Half3Array, Vt.Vec3hArray),
+}
+_MIN_HALF = 2.0**-24
+
+
+def write_particle_field(stage: Usd.Stage, path: str, cloud: GaussianCloud, *, half: bool = False) -> Usd.Prim:
+    """Define a particle field with all attributes, hints, colour space and extent.
 
     Args:
         stage: Stage whose edit target receives the prim.
         path: Prim path.
         cloud: Valid Gaussians; the prim carries them in their own frame, without a transform.
+        half: Author the half twins instead of the float attributes; see `HALF_WARNING`.
+
+    Raises:
+        UsdExportError: If `half` is asked for and a value does not fit.
     """
     prim = stage.DefinePrim(path, PRIM_TYPE)
-    types = Sdf.ValueTypeNames
-    _author(prim, "positions", types.Point3fArray, Vt.Vec3fArray.FromNumpy(_float32(cloud.positions)))
-    _author(prim, "orientations", types.QuatfArray, _quaternions(cloud.rotations))
-    scales = np.maximum(_float32(cloud.scales), np.float32(_MIN_SCALE))
-    _author(prim, "scales", types.Float3Array, Vt.Vec3fArray.FromNumpy(scales))
-    _author(prim, "opacities", types.FloatArray, Vt.FloatArray.FromNumpy(_float32(cloud.opacities)))
-    _author(prim, SH_DEGREE, types.Int, cloud.sh_degree, uniform=True)
-    coefficients = Vt.Vec3fArray.FromNumpy(_float32(cloud.sh).reshape(-1, 3))
-    harmonics = _author(prim, SH_COEFFICIENTS, types.Float3Array, coefficients)
+    _author_array(prim, "positions", cloud.positions, half)
+    _author_array(prim, "orientations", _real_last(cloud.rotations), half)
+    _author_array(prim, "scales", np.maximum(cloud.scales, _MIN_HALF if half else _MIN_SCALE), half)
+    _author_array(prim, "opacities", cloud.opacities, half)
+    _author(prim, SH_DEGREE, _TYPES.Int, cloud.sh_degree, uniform=True)
+    harmonics = _author_array(prim, SH_COEFFICIENTS, cloud.sh.reshape(-1, 3), half)
     harmonics.SetMetadata("interpolation", "vertex")
     harmonics.SetMetadata("elementSize", cloud.sh.shape[1])
     _author_color_space(prim, harmonics)
-    _author(prim, "projectionModeHint", types.Token, "perspective", uniform=True)
-    _author(prim, "sortingModeHint", types.Token, "cameraDistance", uniform=True)
-    _author(prim, "extent", types.Float3Array, Vt.Vec3fArray.FromNumpy(splat_extent(cloud)))
+    _author(prim, "projectionModeHint", _TYPES.Token, "perspective", uniform=True)
+    _author(prim, "sortingModeHint", _TYPES.Token, "cameraDistance", uniform=True)
+    _author(prim, "extent", _TYPES.Float3Array, Vt.Vec3fArray.FromNumpy(splat_extent(cloud)))
     return prim
 
 
@@ -57,10 +82,12 @@ def splat_extent(cloud: GaussianCloud) -> FloatArray:
 
     The padding is limited to the diagonal of the centres' box, lest one huge floater blow up the bounds.
     """
-    low, high = cloud.positions.min(axis=0), cloud.positions.max(axis=0)
-    padding = _EXTENT_SIGMAS * cloud.scales.max(axis=1, keepdims=True)
-    padding = np.minimum(padding, max(np.linalg.norm(high - low), np.median(padding)))
-    return _float32(np.stack([(cloud.positions - padding).min(axis=0), (cloud.positions + padding).max(axis=0)]))
+    low, high = bounds(cloud.positions)
+    padding = _EXTENT_SIGMAS * row_max(cloud.scales)
+    np.minimum(padding, max(np.linalg.norm(high - low), np.median(padding)), out=padding)
+    columns = cloud.positions.T
+    corners = [[(column - padding).min() for column in columns], [(column + padding).max() for column in columns]]
+    return np.array(corners, np.float32)
 
 
 def read_particle_field(prim: Usd.Prim) -> GaussianCloud:
@@ -96,9 +123,18 @@ def _float32(values: NDArray[np.floating]) -> FloatArray:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _quaternions(wxyz: FloatArray) -> Vt.QuatfArray:
+def _real_last(wxyz: FloatArray) -> FloatArray:
     """Quaternions [N, 4] as USD holds them in memory: imaginary part first, real part last."""
-    return Vt.QuatfArray.FromNumpy(_float32(np.roll(wxyz, -1, axis=1)))
+    return np.roll(wxyz, -1, axis=1)
+
+
+def _author_array(prim: Usd.Prim, name: str, values: NDArray[np.floating], half: bool) -> Usd.Attribute:
+    """The float attribute, or its half twin."""
+    if half:
+        type_name, array = _HALF[name]
+        return _author(prim, f"{name}h", type_name, array.FromNumpy(np.ascontiguousarray(to_half(name, values))))
+    type_name, array = _FLOAT[name]
+    return _author(prim, name, type_name, array.FromNumpy(_float32(values)))
 
 
 def _author(
@@ -113,7 +149,7 @@ def _author(
 def _author_color_space(prim: Usd.Prim, harmonics: Usd.Attribute) -> None:
     """Both forms: Kit reads the prim's token, Newton only the attribute's own metadata."""
     prim.AddAppliedSchema("ColorSpaceAPI")
-    _author(prim, "colorSpace:name", Sdf.ValueTypeNames.Token, COLOR_SPACE, uniform=True)
+    _author(prim, "colorSpace:name", _TYPES.Token, COLOR_SPACE, uniform=True)
     harmonics.SetColorSpace(COLOR_SPACE)
 
 

@@ -4,26 +4,36 @@
 The record lives under the key `lyra` in the root layer's customLayerData and, because layer data is lost when a file
 is referenced, again in the customData of `/World`:
 
-* `provenance`: the nested plain values that the caller handed in, without clock times.
-* `frame`: metres per scene unit and where scale, vertical and floor came from.
+* `generator`, `version`: the software that wrote the file.
+* `provenance`: the nested plain values that the caller handed in, without clock times. Readers look for `prompt`,
+  `seed`, `model`, `models` (name to SHA-256 of its weights), `licences`, `inputs` (file name to SHA-256), `edits` and
+  `warnings`; everything else travels along.
+* `frame`: metres per scene unit with its relative uncertainty, and where scale, vertical and floor came from.
 * `cameraHull`: viewpoints [M, 3] in world metres; inside their convex hull the picture can be trusted.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Vt
 
+from usd_export import __version__
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 
 KEY = "lyra"
+GENERATOR = "lyra-sim usd_export"
+
+_SCALE_WARNING, _UP_WARNING, _FLOOR_WARNING = "scale is assumed", "vertical is assumed", "floor is assumed"
+_LAYER_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz", ".nurec")
 _PLY_PREFIX = "lyra:scene "
 
 
@@ -45,6 +55,8 @@ class SceneRecord:
         """The record as nested dictionaries, lists, strings and numbers."""
         frame = self.frame
         record: dict[str, Any] = {
+            "generator": GENERATOR,
+            "version": __version__,
             "provenance": _plain(self.provenance),
             "frame": {
                 "metresPerSceneUnit": frame.scale,
@@ -54,6 +66,8 @@ class SceneRecord:
                 "metric": frame.metric,
             },
         }
+        if frame.scale_uncertainty is not None:
+            record["frame"]["scaleUncertainty"] = frame.scale_uncertainty
         if self.camera_hull is not None:
             record["cameraHull"] = frame.apply(np.asarray(self.camera_hull).reshape(-1, 3)).tolist()
         return record
@@ -78,14 +92,44 @@ def record_from_usd(data: Mapping[str, Any], matrix: NDArray[np.float64]) -> Sce
 
 def record_from_ply_comments(comments: tuple[str, ...]) -> SceneRecord | None:
     """Read what `SceneRecord.to_ply_comment` wrote; None for a PLY that is not ours."""
+    data = plain_record(comments)
+    return None if data is None else _record(data, np.eye(4))
+
+
+def plain_record(comments: tuple[str, ...]) -> dict[str, Any] | None:
+    """The nested values in the comments of a PLY of ours, unchecked; None for a PLY that is not ours."""
     for line in comments:
         if line.startswith(_PLY_PREFIX):
             try:
                 data = json.loads(line[len(_PLY_PREFIX) :])
             except ValueError:
                 return None
-            return _record(data, np.eye(4)) if isinstance(data, dict) else None
+            return data if isinstance(data, dict) else None
     return None
+
+
+def input_hashes(path: Path) -> dict[str, str]:
+    """SHA-256 of a file, or of every layer in a scene folder, by name."""
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.suffix in _LAYER_SUFFIXES)
+    hashes = {}
+    for file in files:
+        with file.open("rb") as content:
+            hashes[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
+    return hashes
+
+
+def with_frame_warnings(warnings: object, frame: Frame) -> list[str]:
+    """Earlier warnings with those about the frame brought up to date."""
+    earlier = [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+    kept = [text for text in earlier if not text.startswith((_SCALE_WARNING, _UP_WARNING, _FLOOR_WARNING))]
+    if not frame.metric and frame.scale_source.startswith("assumed"):
+        guess = frame.scale_source.removeprefix("assumed").lstrip(": ")
+        kept.append(f"{_SCALE_WARNING} ({guess}): state a true distance with --scale-ref")
+    if "assumed" in frame.up_source:
+        kept.append(f"{_UP_WARNING} ({frame.up_source}): state it with --up")
+    if "no floor plane" in frame.floor_source:
+        kept.append(f"{_FLOOR_WARNING} to be at the {frame.floor_source}")
+    return kept
 
 
 def _record(data: Mapping[str, Any], matrix: NDArray[np.float64]) -> SceneRecord:
@@ -96,13 +140,23 @@ def _record(data: Mapping[str, Any], matrix: NDArray[np.float64]) -> SceneRecord
         return str(described.get(key, "taken from the file"))
 
     restored = Frame(
-        matrix, source("scaleSource"), source("upSource"), source("floorSource"), described.get("metric") is True
+        matrix,
+        source("scaleSource"),
+        source("upSource"),
+        source("floorSource"),
+        described.get("metric") is True,
+        _uncertainty(described.get("scaleUncertainty")),
     )
     return SceneRecord(
         frame=restored,
         provenance=provenance if isinstance(provenance, dict) else {},
         camera_hull=_local_points(hull, restored),
     )
+
+
+def _uncertainty(value: object) -> float | None:
+    """A relative uncertainty from a file; None unless it is one."""
+    return float(value) if isinstance(value, int | float) and 0 <= value < np.inf else None
 
 
 def _local_points(points: object, frame: Frame) -> NDArray[np.float64] | None:
@@ -177,4 +231,5 @@ def _python_value(value: Any) -> Any:
         return {key: _python_value(item) for key, item in value.items()}
     if isinstance(value, str | bool | int | float):
         return value
-    return np.asarray(value).tolist()
+    listed = np.asarray(value).tolist()
+    return [_python_value(item) for item in listed] if isinstance(listed, list) else str(value)

@@ -3,34 +3,42 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
 from usd_export.baking import bake_frame
 from usd_export.cloud import GaussianCloud
+from usd_export.compressed_ply import read_compressed_ply
 from usd_export.errors import UsdExportError
+from usd_export.file_kind import file_kind
 from usd_export.frame import Frame, estimate_frame
+from usd_export.layout import ROOT_LAYER
+from usd_export.nurec import is_nurec_volume, read_nurec_volume
 from usd_export.particle_field import PRIM_TYPE, read_particle_field
-from usd_export.ply import read_header, read_ply
+from usd_export.physics import read_colors, read_labels, whole_collider
+from usd_export.ply import read_ply
+from usd_export.ply_file import read_header
 from usd_export.provenance import KEY, SceneRecord, python_dictionary, record_from_ply_comments, record_from_usd
-from usd_export.scene_writer import ROOT_LAYER
-from usd_export.stage import USD_SUFFIXES, open_stage
+from usd_export.spz import read_spz
+from usd_export.stage import USD_SUFFIXES, composition_problems, open_stage
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh
 
 Matrix = NDArray[np.float64]
 
+_FRAME_SAMPLE = 1_000_000  # points that a guess of the frame looks at
+
 
 def open_scene(path: str | Path) -> tuple[GaussianCloud, SceneRecord, ColliderMesh | None]:
-    """Read a .ply, a USD file or a scene folder.
+    """Read a PLY, compressed PLY, SPZ or USD file, told apart by content, or a scene folder.
 
-    A USD file and a PLY of ours keep their frame and record. Any other PLY is taken to have OpenCV axes, its first
+    A USD file and a PLY of ours keep their frame and record. Other splats are taken to have OpenCV axes, their first
     camera at the origin and one metre per unit; the record says that this is a guess.
 
     Returns:
@@ -42,34 +50,40 @@ def open_scene(path: str | Path) -> tuple[GaussianCloud, SceneRecord, ColliderMe
     file = Path(path)
     if file.is_dir():
         file = file / ROOT_LAYER
-    suffix = file.suffix.lower()
-    if suffix == ".ply":
-        cloud = read_ply(file)
-        return cloud, record_from_ply_comments(read_header(file).comments) or SceneRecord(_guess_frame(cloud)), None
-    if suffix in USD_SUFFIXES:
-        return _read_stage(file)
-    raise UsdExportError(f"{file} has an unknown suffix; use .ply, {', '.join(USD_SUFFIXES)} or a scene folder")
+    match file_kind(file):
+        case "usd":
+            return _read_stage(file)
+        case "spz":
+            cloud, record = read_spz(file), None
+        case "compressed ply":
+            cloud, record = read_compressed_ply(file), record_from_ply_comments(read_header(file).comments)
+        case "ply":
+            cloud, record = read_ply(file), record_from_ply_comments(read_header(file).comments)
+    return cloud, record or SceneRecord(_guess_frame(cloud)), None
 
 
 def _guess_frame(cloud: GaussianCloud) -> Frame:
     opaque = cloud.positions[cloud.opacities > 0.5]
     points = opaque if len(opaque) else cloud.positions
-    return estimate_frame(points, np.eye(4), 1.0, "assumed: one unit of the PLY is one metre")
+    sample = points[:: -(-len(points) // _FRAME_SAMPLE)]
+    return estimate_frame(sample, np.eye(4), 1.0, "assumed: one unit of the file is one metre")
 
 
 def _read_stage(file: Path) -> tuple[GaussianCloud, SceneRecord, ColliderMesh | None]:
+    if file.suffix.lower() not in USD_SUFFIXES:
+        raise UsdExportError(f"{file} is a USD file by its content; rename it to {', '.join(USD_SUFFIXES)}")
     stage = open_stage(file)
-    problems = stage.GetCompositionErrors()
+    problems = composition_problems(stage)
     if problems:
-        raise UsdExportError(f"{file} is incomplete ({str(problems[0]).splitlines()[0]}); write it again")
-    prims = list(Usd.PrimRange(stage.GetPseudoRoot(), Usd.TraverseInstanceProxies()))
-    splats = [prim for prim in prims if prim.GetTypeName() == PRIM_TYPE]
+        raise UsdExportError(f"{file} is incomplete ({problems[0]}); write it again")
+    prims = list(stage.Traverse(Usd.TraverseInstanceProxies()))
+    splats = [prim for prim in prims if prim.GetTypeName() == PRIM_TYPE or is_nurec_volume(prim)]
     if not splats:
-        raise UsdExportError(f"{file} holds no {PRIM_TYPE}; only that kind of Gaussian prim can be read")
+        raise UsdExportError(f"{file} holds no {PRIM_TYPE} and no NuRec volume; only those can be read")
     data = stage.GetDefaultPrim().GetCustomDataByKey(KEY) if stage.GetDefaultPrim() else None
     origin = data if isinstance(data, dict) else {}
-    records = [_record(prim, origin) for prim in splats]
-    clouds = [read_particle_field(prim) for prim in splats]
+    placed = [_read_splats(prim) for prim in splats]
+    clouds, records = [cloud for cloud, _ in placed], [_record(prim, origin) for _, prim in placed]
     if all(np.array_equal(record.frame.matrix, records[0].frame.matrix) for record in records):
         record = records[0]
     else:
@@ -78,14 +92,30 @@ def _read_stage(file: Path) -> tuple[GaussianCloud, SceneRecord, ColliderMesh | 
     return _merged(clouds), record, _read_collider(prims, record.frame)
 
 
+def _read_splats(prim: Usd.Prim) -> tuple[GaussianCloud, Usd.Prim]:
+    """Gaussians of a prim, and the prim whose frame they are in.
+
+    That is the parent of a NuRec volume which only has an origin and a unit of its own, as all parts of a scene have.
+    """
+    if prim.GetTypeName() == PRIM_TYPE:
+        return read_particle_field(prim), prim
+    cloud, xform = read_nurec_volume(prim), UsdGeom.Xformable(prim)
+    matrix = xform.GetLocalTransformation(Usd.TimeCode.EarliestTime())
+    unit = matrix[0][0]
+    if xform.GetResetXformStack() or unit <= 0 or matrix.ExtractRotationMatrix() != Gf.Matrix3d(unit):
+        return cloud, prim
+    positions = cloud.positions * np.float32(unit) + np.array(matrix.ExtractTranslation(), np.float32)
+    return replace(cloud, positions=positions, scales=cloud.scales * np.float32(unit)), prim.GetParent()
+
+
 def _record(prim: Usd.Prim, origin: dict[str, Any]) -> SceneRecord:
     try:
-        return record_from_usd(origin, _world_matrix(prim))
+        return record_from_usd(origin, world_matrix(prim))
     except UsdExportError as error:
         raise UsdExportError(f"the transform of {prim.GetPath()} cannot be used: {error}") from error
 
 
-def _world_matrix(prim: Usd.Prim) -> Matrix:
+def world_matrix(prim: Usd.Prim) -> Matrix:
     """Column-vector matrix [4, 4] from a prim to metres, Z-up."""
     stage = prim.GetStage()
     to_stage = np.array(UsdGeom.XformCache().GetLocalToWorldTransform(prim), dtype=np.float64).T
@@ -97,6 +127,8 @@ def _world_matrix(prim: Usd.Prim) -> Matrix:
 
 def _merged(clouds: list[GaussianCloud]) -> GaussianCloud:
     """One cloud of the highest degree among the parts; missing harmonics are zero."""
+    if len(clouds) == 1:
+        return clouds[0]
     bands = max(cloud.sh.shape[1] for cloud in clouds)
     harmonics = [np.pad(cloud.sh, ((0, 0), (0, bands - cloud.sh.shape[1]), (0, 0))) for cloud in clouds]
     columns = {
@@ -110,15 +142,19 @@ def _read_collider(prims: list[Usd.Prim], frame: Frame) -> ColliderMesh | None:
     """The first triangle mesh with collision, in the frame of the cloud."""
     for prim in prims:
         if prim.IsA(UsdGeom.Mesh) and prim.HasAPI(UsdPhysics.CollisionAPI):
+            prim = whole_collider(prim)
             mesh = UsdGeom.Mesh(prim)
             points = np.array(mesh.GetPointsAttr().Get() or [], dtype=np.float64).reshape(-1, 3)
             indices = np.array(mesh.GetFaceVertexIndicesAttr().Get() or [], dtype=np.int32)
             counts = np.array(mesh.GetFaceVertexCountsAttr().Get() or [])
-            if len(points) == 0 or not (counts == 3).all() or len(indices) != 3 * len(counts):
+            if len(points) == 0 or len(indices) == 0 or not (counts == 3).all() or len(indices) != 3 * len(counts):
                 raise UsdExportError(f"the collider at {prim.GetPath()} is not a triangle mesh; triangulate it first")
-            to_cloud = np.linalg.inv(frame.matrix) @ _world_matrix(prim)
+            if not np.isfinite(points).all() or indices.min() < 0 or indices.max() >= len(points):
+                raise UsdExportError(f"the collider at {prim.GetPath()} has NaN or missing vertices; repair it first")
+            to_cloud = np.linalg.inv(frame.matrix) @ world_matrix(prim)
             vertices = (points @ to_cloud[:3, :3].T + to_cloud[:3, 3]).astype(np.float32)
-            return _collider(vertices, indices.reshape(-1, 3), prim.GetParent().GetCustomDataByKey(KEY))
+            collider = _collider(vertices, indices.reshape(-1, 3), prim.GetParent().GetCustomDataByKey(KEY))
+            return replace(collider, labels=read_labels(prim), colors=read_colors(prim))
     return None
 
 

@@ -3,73 +3,140 @@
 
 ```
 scene.usda                      root layer: Z-up, 1 m, 1 kg
-gaussians.usdc                  the particle field
+gaussians.usdc                  the Gaussians: see `gaussian_layers`
 collision.usdc                  the collider, if there is one
-/World                          Xform, kind component
+shadow_proxy.usdc, robotics.usdc, cameras.usdc
+/World                          Xform, kind component, or group if the Gaussians are in parts
 /World/Scene                    Xform with the one matrix from scene units to metres
-/World/Scene/Gaussians          ParticleField3DGaussianSplat
+/World/Scene/Gaussians          ParticleField3DGaussianSplat, or the Volume of a NuRec scene, or an Xform of parts
 /World/Scene/Collision          Xform, purpose guide
 /World/Scene/Collision/mesh     Mesh with UsdPhysics collision
+/World/Scene/ShadowProxy        matte Mesh under NuRec volumes, if there is a collider
+/World/Scene/Robotics           robot metadata, if given
+/World/Scene/Cameras            generating cameras, if given; inactive in scenes for Isaac Sim 5
 /World/PhysicsMaterials/ground  Material with friction
+/World/PhysicsScene             only if asked for
 ```
+
+A universal scene is a folder with two root layers over the same parts: `scene.usda` shows the particle field (Isaac Sim
+6), `scene_isaac5.usda` the NuRec volume. In both, the variant set `encoding` of `/World` switches between the two, for
+those who spawn a file with chosen variants.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom
 
-from usd_export.baking import bake_frame
+from usd_export.cameras import CameraPath, write_cameras
 from usd_export.cloud import GaussianCloud
 from usd_export.errors import UsdExportError
 from usd_export.files import replacing, require_writable_folder
 from usd_export.frame import Frame
-from usd_export.particle_field import write_particle_field
-from usd_export.physics import bind_physics_material, write_collider, write_ground_material
-from usd_export.ply import write_ply
+from usd_export.gaussian_layers import (
+    GaussianLayers,
+    nurec_bytes,
+    particle_field_bytes,
+    write_nurec_layers,
+    write_particle_field_layers,
+)
+from usd_export.layers import new_layer
+from usd_export.layout import (
+    CAMERAS,
+    CAMERAS_LAYER,
+    COLLISION,
+    COLLISION_LAYER,
+    GAUSSIANS,
+    ISAAC5_LAYER,
+    MATERIALS,
+    PHYSICS_SCENE,
+    ROBOTICS,
+    ROBOTICS_LAYER,
+    ROOT_LAYER,
+    SCENE,
+    SHADOW_PROXY,
+    SHADOW_PROXY_LAYER,
+    WORLD,
+    Encoding,
+)
+from usd_export.nurec import RENDER_SETTINGS as NUREC_RENDER_SETTINGS
+from usd_export.nurec import is_nurec_volume
+from usd_export.physics import SURFACES, write_collider, write_collider_materials
+from usd_export.physics_scene import write_physics_scene
 from usd_export.provenance import KEY, SceneRecord
-from usd_export.usdz import write_usdz
+from usd_export.semantics import write_sensor_variants
+from usd_export.shadow_proxy import link_shadow_proxy, write_shadow_proxy
+from usd_export.splat_writer import SPLAT_SUFFIXES, splat_format, write_splats
+from usd_export.trust import vouch_for
+from usd_export.usdz import MAX_BYTES, write_usdz
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh
+    from usd_export.robotics import Robotics
 
-ROOT_LAYER = "scene.usda"
-GAUSSIANS_LAYER = "gaussians.usdc"
-COLLISION_LAYER = "collision.usdc"
-
-WORLD = "/World"
-SCENE = "/World/Scene"
-GAUSSIANS = "/World/Scene/Gaussians"
-COLLISION = "/World/Scene/Collision"
-MATERIALS = "/World/PhysicsMaterials"
+VARIANT_SET = "encoding"
+"""On `/World` of universal scenes."""
 
 # Splat colours are display-referred already: RTX must not tone-map them again (as NVIDIA's 3dgrut exporter has it).
 _RENDER_SETTINGS = {"rtx:post:tonemap:op": 2}
+_LAYERS_OF_OURS = re.compile(
+    r"scene_isaac5\.usda|gaussians_nurec\.usda|gaussians(_\d{3,})?\.(usdc|nurec)|(collision|robotics|cameras|shadow_proxy)\.usdc"
+)
+
+Target = Literal["usdz", "splats", "folder"]
 
 
-def require_scene_target(path: str | Path) -> str:
+@dataclass(frozen=True)
+class _Scene:
+    """What `write_scene` was given."""
+
+    cloud: GaussianCloud
+    record: SceneRecord
+    encoding: Encoding
+    half: bool
+    collider: ColliderMesh | None
+    robotics: Robotics | None
+    cameras: Sequence[CameraPath]
+    physics_scene: bool
+
+    @property
+    def encodings(self) -> tuple[Encoding, ...]:
+        return ("particlefield", "nurec") if self.encoding == "universal" else (self.encoding,)
+
+
+def default_encoding(path: str | Path) -> Encoding:
+    """The encoding that suits an output best: everything a folder can hold, else what today's Isaac Sim draws."""
+    return "universal" if require_scene_target(path) == "folder" else "particlefield"
+
+
+def require_scene_target(path: str | Path) -> Target:
     """Check, before any long work, that a scene can be written to `path`.
 
     Returns:
-        The kind of output: "usdz", "ply" or "folder" (no suffix, a trailing slash, or an existing folder).
+        The kind of output: "usdz", "splats" (a file of nothing else) or "folder" (no suffix, a trailing slash, or an
+        existing folder).
 
     Raises:
         UsdExportError: If the suffix is unknown or the folder around it is missing or read-only.
     """
     target = Path(path)
-    suffix = target.suffix.lower()
-    if target.is_dir() or str(path).endswith("/") or not suffix:
-        kind = "folder"
-    elif suffix in (".usdz", ".ply"):
-        kind = suffix[1:]
+    if target.is_dir() or str(path).endswith("/") or not target.suffix:
+        kind: Target = "folder"
+    elif target.suffix.lower() == ".usdz":
+        kind = "usdz"
+    elif splat_format(target):
+        kind = "splats"
     else:
-        raise UsdExportError(f"{path} has the unknown suffix {target.suffix}; use .usdz, .ply or a folder name")
+        known = ", ".join((".usdz", *SPLAT_SUFFIXES))
+        raise UsdExportError(f"{path} has the unknown suffix {target.suffix}; use {known} or a folder name")
     if kind == "folder" and target.exists() and not target.is_dir():
         raise UsdExportError(f"{path} is a file, not a folder; choose another output name")
     require_writable_folder(target if target.is_dir() else target.absolute().parent)
@@ -84,19 +151,29 @@ def write_scene(
     collider: ColliderMesh | None = None,
     provenance: Mapping[str, Any] | None = None,
     camera_hull: NDArray[np.floating] | None = None,
+    encoding: Encoding = "particlefield",
+    half: bool = False,
+    robotics: Robotics | None = None,
+    cameras: Sequence[CameraPath] | None = None,
+    physics_scene: bool = False,
 ) -> list[Path]:
     """Write a scene; the same arguments give the same bytes.
 
     Files are finished under a temporary name and then renamed: a failure leaves the old content, or nothing.
 
     Args:
-        path: `*.usdz`, `*.ply` or a folder. A PLY holds the splats only, with the frame applied to positions, scales,
-            rotations and harmonics, so that it is metric and Z-up too.
+        path: `*.usdz`, a folder, `*.ply`, `*.compressed.ply` or `*.spz`. The last three hold the splats only, with the
+            frame applied to positions, scales, rotations and harmonics, so that they are metric and upright too.
         cloud: Gaussians in scene units.
         frame: Scene units to world metres.
         collider: Collision mesh in scene units.
         provenance: Nested plain values about the origin of the scene, without clock times.
         camera_hull: Viewpoints [M, 3] in scene units; inside their convex hull the picture can be trusted.
+        encoding: How Gaussians are stored; a package holds one encoding, "universal" needs a folder.
+        half: Store a particle field in half precision; what that costs is written into the provenance.
+        robotics: Spawn poses, occupancy map and navigable region.
+        cameras: Cameras that the scene was made from, in scene units.
+        physics_scene: Whether the file brings its own UsdPhysics scene; only for files that nobody references.
 
     Returns:
         The files that were written, the one to open first.
@@ -106,67 +183,166 @@ def write_scene(
     """
     kind = require_scene_target(path)
     target = Path(path)
+    require_scene_options(target, kind, encoding, half)
     cloud.validate()
     record = SceneRecord(frame, dict(provenance or {}), camera_hull)
-    if kind == "ply":
-        write_ply(target, bake_frame(cloud, frame), comments=[record.to_ply_comment()])
+    if kind == "splats":
+        write_splats(target, cloud, record)
         return [target]
+    scene = _Scene(cloud, record, encoding, half, collider, robotics, cameras or (), physics_scene)
+    if kind == "usdz":
+        _require_package_size(target, scene)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent) as scratch:
             folder = Path(scratch, "layers")
             folder.mkdir()
-            layers = _write_layers(folder, cloud, collider, record)
+            files = _write_layers(folder, scene)
             if kind == "folder":
-                return _install(layers, target)
-            with replacing(target) as package:
-                write_usdz(package, layers)
-            return [target]
+                written = _install(files, target)
+            else:
+                with replacing(target) as package:
+                    write_usdz(package, files)
+                written = [target]
+            vouch_for(written)
+            return written
     except Tf.ErrorException as error:
         raise UsdExportError(f"{path} could not be written: {_first_line(error)}") from error
     except OSError as error:
         raise UsdExportError(f"{path} could not be written: {error.strerror or error}") from error
 
 
-def _write_layers(folder: Path, cloud: GaussianCloud, collider: ColliderMesh | None, record: SceneRecord) -> list[Path]:
-    """Write all layers of a scene; the root layer comes first in the result."""
-    parts = [_new_stage(folder / GAUSSIANS_LAYER, "/Gaussians")]
-    write_particle_field(parts[0], "/Gaussians", cloud)
+def require_scene_options(target: Path, kind: Target, encoding: Encoding, half: bool) -> None:
+    """Check, before any long work, that an output can be written as asked for.
+
+    Raises:
+        UsdExportError: If encoding, precision and kind of output do not go together.
+    """
+    if kind == "splats" and (encoding != "particlefield" or half):
+        raise UsdExportError(f"{target} has no choice of encodings; write a .usdz or a folder for {encoding}")
+    if kind == "usdz" and encoding == "universal":
+        raise UsdExportError(f"{target} can hold one encoding only; choose particlefield or nurec, or write a folder")
+    if half and encoding == "nurec":
+        raise UsdExportError("half precision is an option of particle fields; NuRec volumes always have it")
+
+
+def _require_package_size(target: Path, scene: _Scene) -> None:
+    """Refuse early what `write_usdz` would refuse after all layers are written."""
+    nurec = scene.encoding == "nurec"
+    size = nurec_bytes(scene.cloud) if nurec else particle_field_bytes(scene.cloud, half=scene.half)
+    if size > MAX_BYTES:
+        raise UsdExportError(
+            f"{target} would have {size} bytes, more than the 4 GiB of USDZ; write to a folder instead"
+        )
+
+
+def _write_layers(folder: Path, scene: _Scene) -> list[Path]:
+    """Write all files of a scene; the root layer comes first in the result."""
+    gaussians = {encoding: _write_gaussians(folder, scene, encoding) for encoding in scene.encodings}
+    parts = _write_parts(folder, scene)
+    record = _with_warnings(scene.record, [text for layers in gaussians.values() for text in layers.warnings])
+    roots = [ROOT_LAYER, ISAAC5_LAYER][: len(gaussians)]
+    for name, shown in zip(roots, gaussians, strict=True):
+        root = _compose(folder / name, replace(scene, record=record), parts)
+        _refer_to_gaussians(root, gaussians, shown, parts.get(SHADOW_PROXY))
+        root.Save()
+    payloads = [file for layers in gaussians.values() for file in layers.files]
+    return [*(folder / name for name in roots), *payloads, *(folder / name for name in parts.values())]
+
+
+def _write_gaussians(folder: Path, scene: _Scene, encoding: Encoding) -> GaussianLayers:
+    if encoding == "nurec":
+        return write_nurec_layers(folder, scene.cloud, scene.record.frame.scale)
+    return write_particle_field_layers(folder, scene.cloud, half=scene.half)
+
+
+def _write_parts(folder: Path, scene: _Scene) -> dict[str, str]:
+    """Write everything else that has a layer of its own; returns the layer names by the prim that refers to them."""
+    parts = {}
+
+    def write(path: str, name: str, author: Callable[[Usd.Stage, str], object]) -> None:
+        root = f"/{Sdf.Path(path).name}"
+        layer = new_layer(folder / name, root)
+        author(layer, root)
+        layer.Save()
+        parts[path] = name
+
+    collider, robotics, cameras = scene.collider, scene.robotics, scene.cameras
     if collider is not None:
-        parts.append(_new_stage(folder / COLLISION_LAYER, "/Collision"))
-        write_collider(parts[1], "/Collision", collider)
-    for part in parts:
-        part.Save()
-    root = _compose(folder / ROOT_LAYER, record, has_collider=collider is not None)
-    return [Path(stage.GetRootLayer().realPath) for stage in (root, *parts)]
+        write(COLLISION, COLLISION_LAYER, lambda stage, path: write_collider(stage, path, collider))
+    if collider is not None and "nurec" in scene.encodings:
+        write(SHADOW_PROXY, SHADOW_PROXY_LAYER, lambda stage, path: write_shadow_proxy(stage, path, collider))
+    if robotics is not None:
+        from usd_export.robotics import write_robotics  # brings SciPy along
+
+        write(ROBOTICS, ROBOTICS_LAYER, lambda stage, path: write_robotics(stage, path, robotics))
+    if cameras:
+        write(CAMERAS, CAMERAS_LAYER, lambda stage, path: write_cameras(stage, path, cameras, scene.record.frame))
+    return parts
 
 
-def _new_stage(file: Path, default_prim: str) -> Usd.Stage:
-    stage = Usd.Stage.CreateNew(str(file))
-    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
-    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
-    UsdPhysics.SetStageKilogramsPerUnit(stage, 1.0)
-    stage.GetRootLayer().defaultPrim = Sdf.Path(default_prim).name
-    return stage
+def _with_warnings(record: SceneRecord, warnings: list[str]) -> SceneRecord:
+    """The record with more warnings in its provenance."""
+    known = record.provenance.get("warnings")
+    every = [*(known if isinstance(known, list) else []), *warnings]
+    return replace(record, provenance={**record.provenance, "warnings": every}) if warnings else record
 
 
-def _compose(file: Path, record: SceneRecord, has_collider: bool) -> Usd.Stage:
-    """Write the root layer, which refers to the other layers beside it."""
-    stage = _new_stage(file, WORLD)
-    origin = record.to_usd()
-    stage.GetRootLayer().customLayerData = {"renderSettings": _RENDER_SETTINGS, KEY: origin}
+def _compose(file: Path, scene: _Scene, parts: Mapping[str, str]) -> Usd.Stage:
+    """Begin a root layer: all but the Gaussians."""
+    stage = new_layer(file, WORLD)
+    origin = scene.record.to_usd()
+    stage.GetRootLayer().customLayerData = {KEY: origin}
     world = UsdGeom.Xform.Define(stage, WORLD)
-    Usd.ModelAPI(world).SetKind(Kind.Tokens.component)
     world.GetPrim().SetCustomDataByKey(KEY, origin)
-    scene = UsdGeom.Xform.Define(stage, SCENE)
-    scene.AddTransformOp().Set(usd_matrix(record.frame))
-    stage.DefinePrim(GAUSSIANS).GetReferences().AddReference(f"./{GAUSSIANS_LAYER}")
-    if has_collider:
-        stage.DefinePrim(COLLISION).GetReferences().AddReference(f"./{COLLISION_LAYER}")
-        UsdGeom.Scope.Define(stage, MATERIALS)
-        material = write_ground_material(stage, f"{MATERIALS}/ground")
-        bind_physics_material(stage.OverridePrim(f"{COLLISION}/mesh"), material)
-    stage.Save()
+    UsdGeom.Xform.Define(stage, SCENE).AddTransformOp().Set(usd_matrix(scene.record.frame))
+    for path, layer in parts.items():
+        if path != SHADOW_PROXY:
+            _refer(stage, path, layer)
+    if scene.collider is not None:
+        write_collider_materials(stage, COLLISION, MATERIALS)
+        if scene.collider.labels is not None:
+            hidden = [GAUSSIANS, SHADOW_PROXY] if "nurec" in scene.encodings else [GAUSSIANS]
+            write_sensor_variants(stage, SCENE, hidden, f"{COLLISION}/{SURFACES}")
+    if scene.physics_scene:
+        write_physics_scene(stage, PHYSICS_SCENE)
     return stage
+
+
+def _refer_to_gaussians(
+    stage: Usd.Stage, gaussians: Mapping[Encoding, GaussianLayers], shown: Encoding, shadow_proxy: str | None
+) -> None:
+    """Refer to the layers of the Gaussians, and set up what depends on which of them is shown."""
+    world = stage.GetPrimAtPath(WORLD)
+    if len(gaussians) == 1:
+        _refer_to_encoding(stage, shown, gaussians[shown], shadow_proxy)
+    else:
+        variants = world.GetVariantSets().AddVariantSet(VARIANT_SET)
+        for encoding, layers in gaussians.items():
+            variants.AddVariant(encoding)
+            variants.SetVariantSelection(encoding)
+            with variants.GetVariantEditContext():
+                _refer_to_encoding(stage, encoding, layers, shadow_proxy)
+        variants.SetVariantSelection(shown)
+    tokens = Kind.Tokens
+    Usd.ModelAPI(world).SetKind(tokens.group if gaussians[shown].parts > 1 else tokens.component)
+    settings = NUREC_RENDER_SETTINGS if shown == "nurec" else _RENDER_SETTINGS
+    layer = stage.GetRootLayer()
+    layer.customLayerData = {"renderSettings": settings, **layer.customLayerData}
+    if shown == "nurec" and stage.GetPrimAtPath(CAMERAS):
+        stage.GetPrimAtPath(CAMERAS).SetActive(False)
+
+
+def _refer_to_encoding(stage: Usd.Stage, encoding: Encoding, layers: GaussianLayers, shadow_proxy: str | None) -> None:
+    """Refer to one encoding of the Gaussians; only volumes need a proxy for shadows, elsewhere it would be seen."""
+    _refer(stage, GAUSSIANS, layers.files[0].name)
+    if encoding == "nurec" and shadow_proxy:
+        _refer(stage, SHADOW_PROXY, shadow_proxy)
+        for prim in filter(is_nurec_volume, Usd.PrimRange(stage.GetPrimAtPath(GAUSSIANS))):
+            link_shadow_proxy(prim, SHADOW_PROXY)
+
+
+def _refer(stage: Usd.Stage, path: str, layer: str) -> None:
+    stage.DefinePrim(path).GetReferences().AddReference(f"./{layer}")
 
 
 def usd_matrix(frame: Frame) -> Gf.Matrix4d:
@@ -174,16 +350,17 @@ def usd_matrix(frame: Frame) -> Gf.Matrix4d:
     return Gf.Matrix4d(frame.matrix.T.tolist())
 
 
-def _install(layers: list[Path], target: Path) -> list[Path]:
-    """Move finished layers to the target folder, the root layer last so that it never refers to a missing one."""
-    installed = [target / layer.name for layer in layers]
+def _install(files: list[Path], target: Path) -> list[Path]:
+    """Move finished files to the target folder, root layers last so that they never refer to a missing one."""
+    installed = [target / file.name for file in files]
     if not target.exists():
-        layers[0].parent.replace(target)
+        files[0].parent.replace(target)
         return installed
-    for layer, file in zip(reversed(layers), reversed(installed), strict=True):
-        layer.replace(file)
-    if target / COLLISION_LAYER not in installed:  # of an earlier scene: nothing refers to it any more
-        (target / COLLISION_LAYER).unlink(missing_ok=True)
+    for file, place in zip(reversed(files), reversed(installed), strict=True):
+        file.replace(place)
+    for file in target.iterdir():
+        if _LAYERS_OF_OURS.fullmatch(file.name) and file not in installed:  # of an earlier scene, referred to by none
+            file.unlink()
     return installed
 
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usd_export.errors import UsdExportError
+from usd_export.zip_format import CENTRAL, CENTRAL_SIGNATURE, END, END_SIGNATURE, LOCAL, LOCAL_SIGNATURE
 
 ALIGNMENT = 64
 MAX_BYTES = 2**32 - 1
 
-_LOCAL = struct.Struct("<IHHHHHIIIHH")
-_CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
-_END = struct.Struct("<IHHHHIIH")
 _VERSION = 10
 _DATE = (1 << 5) | 1  # 1980-01-01, the zip epoch: packages of equal content are equal
 _PADDING_ID = 0x1986  # extra field that USD's own writer pads with
@@ -56,7 +54,7 @@ def write_usdz(target: Path, files: Sequence[Path]) -> None:
         for entry in entries:
             package.write(_central_header(entry))
         count, size = len(entries), package.tell() - start
-        package.write(_END.pack(0x06054B50, 0, 0, count, count, size, start, 0))
+        package.write(END.pack(END_SIGNATURE, 0, 0, count, count, size, start, 0))
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
@@ -73,17 +71,17 @@ def _checksum(file: Path) -> int:
 
 
 def _local_header(entry: _Entry) -> bytes:
-    unpadded = entry.offset + _LOCAL.size + len(entry.name) + 4
+    unpadded = entry.offset + LOCAL.size + len(entry.name) + 4
     extra = struct.pack("<HH", _PADDING_ID, padding := -unpadded % ALIGNMENT) + bytes(padding)
-    header = _LOCAL.pack(
-        0x04034B50, _VERSION, 0, 0, 0, _DATE, entry.checksum, entry.size, entry.size, len(entry.name), len(extra)
+    header = LOCAL.pack(
+        LOCAL_SIGNATURE, _VERSION, 0, 0, 0, _DATE, entry.checksum, entry.size, entry.size, len(entry.name), len(extra)
     )
     return header + entry.name + extra
 
 
 def _central_header(entry: _Entry) -> bytes:
-    header = _CENTRAL.pack(
-        0x02014B50, _VERSION, _VERSION, 0, 0, 0, _DATE, entry.checksum, entry.size, entry.size,
+    header = CENTRAL.pack(
+        CENTRAL_SIGNATURE, _VERSION, _VERSION, 0, 0, 0, _DATE, entry.checksum, entry.size, entry.size,
         len(entry.name), 0, 0, 0, 0, 0, entry.offset,
     )  # fmt: skip
     return header + entry.name

@@ -12,9 +12,11 @@ from pathlib import Path
 from pxr import Usd
 
 from usd_export.errors import UsdExportError
+from usd_export.findings import Finding, Severity
+from usd_export.layout import ISAAC5_LAYER, ROOT_LAYER
+from usd_export.package import check_package
 from usd_export.ply import read_ply
-from usd_export.scene_rules import Finding, Severity, scene_findings
-from usd_export.scene_writer import ROOT_LAYER
+from usd_export.scene_rules import scene_findings
 from usd_export.stage import USD_SUFFIXES, open_stage, quiet
 
 __all__ = ["Finding", "check"]
@@ -34,8 +36,15 @@ def check(path: str | Path) -> list[Finding]:
     file = Path(path)
     if not file.exists():
         raise UsdExportError(f"{file} does not exist; give a .ply, a USD file or a scene folder")
-    if file.is_dir():
-        file = file / ROOT_LAYER
+    if not file.is_dir():
+        return _ordered(_file_findings(file))
+    found = _file_findings(file / ROOT_LAYER)
+    if (file / ISAAC5_LAYER).exists():
+        found += _file_findings(file / ISAAC5_LAYER)
+    return _ordered(found)
+
+
+def _file_findings(file: Path) -> list[Finding]:
     suffix = file.suffix.lower()
     if suffix not in (".ply", *USD_SUFFIXES):
         raise UsdExportError(f"{file} has an unknown suffix; use .ply, {', '.join(USD_SUFFIXES)} or a scene folder")
@@ -44,9 +53,13 @@ def check(path: str | Path) -> list[Finding]:
             read_ply(file)
             return []
         with quiet():
-            found = [*_package_findings(file), *_stage_findings(open_stage(file))]
+            return [*_package_findings(file), *_stage_findings(open_stage(file))]
     except UsdExportError as error:
         return [Finding("error", "lyra:readable", str(error), str(file))]
+
+
+def _ordered(found: list[Finding]) -> list[Finding]:
+    """Errors first, each thing once."""
     unique: dict[tuple[str, str], Finding] = {}
     for finding in found:
         unique.setdefault((finding.message, finding.where), finding)
@@ -61,6 +74,7 @@ def _package_findings(file: Path) -> Iterator[Finding]:
     """Zip-level damage, which USD itself does not notice as long as it finds the root layer."""
     if file.suffix.lower() != ".usdz":
         return
+    check_package(file)
     try:
         with zipfile.ZipFile(file) as package:
             damaged = package.testzip()

@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lyra check`: every rule we know of, on one file."""
+"""`lyra check`: the report card of one file."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
-
-from usd_export import validation
+from usd_export.report_card import ReportCard
 
 
-def check(file: Path) -> list[dict[str, Any]]:
-    """Findings as plain values, errors first; empty if all is well. Raises UsdExportError for a path that is none."""
-    return [asdict(finding) for finding in validation.check(file)]
+def exit_code(card: ReportCard, *, strict: bool) -> int:
+    """1 after an error; with `strict` also after anything else that is not a pass."""
+    return int(card.verdict != "pass" if strict else card.severity == "error")
 
 
-def show(file: Path, findings: list[dict[str, Any]]) -> str:
-    """The findings as lines for a person."""
-    if not findings:
-        return f"{file}: nothing found"
-    lines = [f"{found['severity']}: {found['message']} [{found['rule']}] {found['where']}" for found in findings]
-    return "\n".join([*lines, f"{file}: {len(findings)} findings"])
+def show(card: ReportCard) -> str:
+    """The card as lines for a person."""
+    width = max(len(judgement.title) for judgement in card.judgements)
+    lines = [
+        f"{judgement.title:<{width}}  {judgement.verdict:<7}  {judgement.summary}" for judgement in card.judgements
+    ]
+    lines += [f"{found.severity}: {found.message} [{found.rule}] {found.where}" for found in card.findings]
+    return "\n".join([*lines, f"{card.file}: {card.verdict}"])

@@ -12,6 +12,7 @@ import typer
 
 from lyra_core import __version__
 from lyra_core.app import train
+from usd_export.options import HELP, MAX_TRIANGLES, EncodingChoice, Preset, Up
 
 # Spinning OpenMP workers slow each other down on few cores; torch reads this when it is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -39,7 +40,9 @@ app.add_typer(train.app, name="train")
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Scene: `.usdz`, `.ply`, or a name without suffix for a folder.")
 ]
-MaxGaussians = Annotated[int | None, typer.Option(min=1, help="Keep at most N Gaussians, the most opaque ones.")]
+MaxGaussians = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Keep at most N Gaussians, the most opaque ones.")
+]
 Collider = Annotated[bool, typer.Option("--collider/--no-collider", help="Write a collision mesh for physics.")]
 Preview = Annotated[Path | None, typer.Option(help="Preview picture. [default: `<scene>.preview.png`]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable summary on stdout.")]
@@ -108,17 +111,37 @@ def generate(
 
 @app.command()
 def export(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A Gaussian `.ply`, or a scene written by lyra.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="`.usdz`, `.ply`, or a folder.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help=HELP["source"])],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help=HELP["output"])],
+    up: Annotated[Up, typer.Option(metavar="AXIS", help=HELP["up"])] = "auto",
+    rotate: Annotated[str | None, typer.Option(metavar="X,Y,Z", help=HELP["rotate"])] = None,
+    scale_ref: Annotated[str | None, typer.Option(metavar="A:B=M", help=HELP["scale_ref"])] = None,
+    camera_height: Annotated[str | None, typer.Option(metavar="M", help=HELP["camera_height"])] = None,
+    crop: Annotated[str | None, typer.Option(metavar="A:B", help=HELP["crop"])] = None,
+    recenter: Annotated[bool, typer.Option("--recenter", help=HELP["recenter"])] = False,
+    encoding: Annotated[EncodingChoice, typer.Option(metavar="HOW", help=HELP["encoding"])] = "auto",
+    half: Annotated[bool, typer.Option("--half", help=HELP["half"])] = False,
     max_gaussians: MaxGaussians = None,
     collider: Collider = True,
+    preset: Annotated[Preset, typer.Option(metavar="KIND", help=HELP["preset"])] = "indoor",
+    back_wall: Annotated[bool, typer.Option("--back-wall", help=HELP["back_wall"])] = False,
+    max_triangles: Annotated[int, typer.Option(metavar="N", help=HELP["max_triangles"])] = MAX_TRIANGLES,
+    with_physics_scene: Annotated[bool, typer.Option("--with-physics-scene", help=HELP["with_physics_scene"])] = False,
+    ground_check: Annotated[bool, typer.Option("--ground-check", help=HELP["ground_check"])] = False,
+    ros_map: Annotated[Path | None, typer.Option(metavar="DIR", help=HELP["ros_map"])] = None,
     preview: Preview = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Convert Gaussians to a scene in USD, or back to `.ply`.
+    """Convert Gaussians to a scene in USD, or back to `.ply`. Without torch: `python -m usd_export IN OUT`.
 
     * `lyra export splats.ply scene.usdz`
+
+    * `lyra export scan.ply scan.usdz --up z --scale-ref 0,0,0:0,0.8,0=2.0`
+
+    * `lyra export scene.usdz corner.usdz --crop -2,0,-0.1:2,4,2.5 --recenter`
+
+    * `lyra export scan.ply lab.usdz --with-physics-scene --ground-check --ros-map maps`
 
     * `lyra export scene.usdz splats.ply`
 
@@ -127,33 +150,73 @@ def export(
     from lyra_core.app.console import PhaseBars, show_summary, user_errors
 
     with user_errors(debug):
-        from lyra_core.app.export import ExportRequest
         from lyra_core.app.export import export as run
+        from usd_export.arguments import parse_conversion
 
+        conversion = parse_conversion(
+            source, output, up=up, rotate=rotate, scale_ref=scale_ref, camera_height=camera_height, crop=crop,
+            recenter=recenter, encoding=encoding, half=half, max_gaussians=max_gaussians, collider=collider,
+            preset=preset, back_wall=back_wall, max_triangles=max_triangles, with_physics_scene=with_physics_scene,
+            ground_check=ground_check, ros_map=ros_map,
+        )  # fmt: skip
         with PhaseBars() as bars:
-            summary = run(ExportRequest(source, output, max_gaussians, collider, preview), bars)
+            summary = run(conversion, preview, bars)
         show_summary(summary, as_json=as_json)
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="A splat file, a USD file, or a scene folder.")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a scene holds and where it comes from: counts, bounds, encodings, colliders, scale, provenance.
+
+    * `lyra info scene.usdz`
+
+    * `lyra info scene --json`
+    """
+    from lyra_core.app.console import show_table, user_errors
+
+    with user_errors(debug):
+        from usd_export.info import info_rows, scene_info
+
+        facts = scene_info(file)
+        print(json.dumps(facts)) if as_json else show_table(info_rows(facts))
 
 
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A `.usdz`, a scene folder, or a Gaussian `.ply`.")],
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also judge geometry and physics; `report.html` and `report.json` go here."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings and on what could not be judged.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Validate a scene: USD rules, the Gaussian schema, units, collider. Exit code 1 when something is wrong.
+    """Check a scene against OpenUSD's, NVIDIA's (with the Gaussian rule) and our own rules.
+
+    With `--report` it is also judged: collider against splats, floor, scale, drop test, rollout.
+    Exit code 1 after an error; warnings and judgements that could not be made leave it at 0 unless `--strict`.
 
     * `lyra check scene.usdz`
+
+    * `lyra check scene.usdz --report quality`
+
+    * `lyra check scene --report quality --strict --json`
     """
-    from lyra_core.app.console import user_errors
+    from lyra_core.app.console import PhaseBars, user_errors
 
     with user_errors(debug):
-        from lyra_core.app.check import check as run
-        from lyra_core.app.check import show
+        from lyra_core.app.check import exit_code, show
+        from usd_export.report_card import report_card
 
-        findings = run(file)
-        print(json.dumps({"file": str(file), "findings": findings}) if as_json else show(file, findings))
-        raise typer.Exit(1 if findings else 0)
+        with PhaseBars() as bars:
+            card = report_card(file, directory=report, physics=report is not None, progress=bars)
+        print(card.to_json() if as_json else show(card))
+        raise typer.Exit(exit_code(card, strict=strict))
 
 
 @app.command()

@@ -15,6 +15,8 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 LONGEST_MESSAGE = 600
 """Messages are cut after this many characters; some libraries list every tensor of a network."""
@@ -121,6 +123,16 @@ def show_summary(summary: dict[str, Any], *, as_json: bool) -> None:
     extent = summary["provenance"].get("extent")
     for remark in [*([extent] if extent else []), *summary["warnings"]]:
         print(f"note: {remark}")
+
+
+def show_table(rows: list[tuple[str, str]]) -> None:
+    """Labels and texts on stdout; long texts wrap in their column."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(Text(label), Text(text))
+    Console().print(table)
 
 
 def _report(message: str, debug: bool) -> None:

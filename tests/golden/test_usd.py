@@ -12,9 +12,10 @@ from pxr import Usd
 
 from usd_export.cloud import GaussianCloud
 from usd_export.frame import Frame
+from usd_export.layout import GAUSSIANS
 from usd_export.ply import read_ply
 from usd_export.scene_reader import open_scene
-from usd_export.scene_writer import GAUSSIANS, write_scene
+from usd_export.scene_writer import write_scene
 from usd_export.validation import check
 
 FindGolden = Callable[[str], Path]
@@ -92,4 +93,8 @@ def test_known_faults_are_found(golden_path: FindGolden) -> None:
     assert half == {"nvidia:GaussianSplatSchemaChecker", "lyra:precision"}
     misaligned = rules(golden_path("nurec_tiny_mesh.usdz"))
     assert {"usd:ByteMisalignment", "usd:UnsupportedFileExtensionInPackage", "lyra:collider"} <= misaligned
+    for name in ("nurec_tiny_sh0.usdz", "nurec_two_volumes.usdz"):
+        assert "lyra:nurec-harmonics" in rules(golden_path(name))
+    for name in ("nurec_tiny.usdz", "nurec_tiny_coordtf.usdz"):
+        assert check(golden_path(name)) == []
     assert rules(golden_path("particlefield_tiny_usdconvertgsplat.usdc")) == set()

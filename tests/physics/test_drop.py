@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,20 +16,20 @@ from lyra_core.synthetic.request import Item, Request
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import DepthView, build_collider
 from usd_export.frame import Frame, estimate_frame
+from usd_export.report_card.newton_drop import drop_bodies
 from usd_export.scene_writer import write_scene
 
-newton = pytest.importorskip("newton", reason="needs the physics extra: pip install lyra-sim[physics]")
+pytest.importorskip("newton", reason="needs the physics extra: pip install lyra-sim[physics]")
 
 RADIUS = 0.1  # metres
 DROP = 0.1
-SECONDS, RATE = 1.0, 120
+SECONDS = 1.0
 SCENES = {  # what is asked for, voxel size of the collider [m]
     "living room": (Request(items=(Item("table"),)), 0.05),
     "warehouse": (Request(), 0.05),
     "yard": (Request(), 0.08),
 }
 GROUND = ("floor", "grass", "road")
-SPACING = 200.0  # metres between the scenes in the one physics world
 TOLERANCE = 0.03
 
 
@@ -122,48 +121,27 @@ def sparse_cloud(seen: Observation) -> GaussianCloud:
     )
 
 
-def simulate(files: Sequence[Path], starts: np.ndarray) -> np.ndarray:
-    """Final centres [B, 3] of balls released at `starts` among the scenes, which stand side by side along x."""
-    import warp as wp
-
-    builder = newton.ModelBuilder(up_axis=newton.Axis.Z)
-    for number, file in enumerate(files):
-        offset = wp.transform(wp.vec3(SPACING * number, 0.0, 0.0), wp.quat_identity())
-        builder.add_usd(str(file), xform=offset)
-    for start in starts:
-        body = builder.add_body(xform=wp.transform(wp.vec3(*start.tolist()), wp.quat_identity()))
-        builder.add_shape_sphere(body, radius=RADIUS)
-    model = builder.finalize(device="cpu")
-    pipeline = newton.CollisionPipeline(model)
-    contacts, solver = pipeline.contacts(), newton.solvers.SolverXPBD(model, iterations=4)
-    state, following, control = model.state(), model.state(), model.control()
-    for _ in range(int(SECONDS * RATE)):
-        state.clear_forces()
-        pipeline.collide(state, contacts)
-        solver.step(state, following, control, contacts, 1.0 / RATE)
-        state, following = following, state
-    return state.body_q.numpy()[:, :3]
-
-
 @pytest.fixture(scope="module")
 def drops(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
     """Per scene and kind of spot: surface points below the balls [B, 3] and where the balls ended [B, 3]."""
     folder = tmp_path_factory.mktemp("drops")
-    files, spots = [], {}
-    for number, (theme, (request, voxel)) in enumerate(SCENES.items()):
+    outcomes = {}
+    for theme, (request, voxel) in SCENES.items():
         seen = observe(make_world(2_000_100, theme, request))
         collider = build_collider(sparse_cloud(seen), seen.frame, [seen.view], voxel_size=voxel)
-        files += write_scene(folder / f"{number}.usdz", sparse_cloud(seen), seen.frame, collider=collider)
-        shift = np.array([SPACING * number, 0, 0])
-        spots[theme, "ground"] = seen.on_surface(np.isin(seen.classes, GROUND), 8) + shift
-        spots[theme, "hidden"] = seen.hidden_floor(4) + shift
-        spots[theme, "outside"] = np.array([[0.0, -1.0, 0.3], [0.0, 35.0, 0.3]]) + shift
+        file = write_scene(folder / f"{theme}.usdz", sparse_cloud(seen), seen.frame, collider=collider)[0]
+        spots = {
+            "ground": seen.on_surface(np.isin(seen.classes, GROUND), 8),
+            "hidden": seen.hidden_floor(4),
+            "outside": np.array([[0.0, -1.0, 0.3], [0.0, 35.0, 0.3]]),
+        }
         if theme == "living room":
-            spots[theme, "table"] = seen.on_surface((seen.classes == "table") & (seen.up > 0.9), 2) + shift
-    kinds = list(spots)
-    starts = np.concatenate([spots[kind] for kind in kinds]) + np.array([0, 0, RADIUS + DROP])
-    ends = np.split(simulate(files, starts), np.cumsum([len(spots[kind]) for kind in kinds])[:-1])
-    return {kind: (spots[kind], end) for kind, end in zip(kinds, ends, strict=True)}
+            spots["table"] = seen.on_surface((seen.classes == "table") & (seen.up > 0.9), 2)
+        starts = np.concatenate(list(spots.values())) + np.array([0, 0, RADIUS + DROP])
+        motion = drop_bodies(file, starts, np.zeros(len(starts), bool), RADIUS, SECONDS)
+        ends = np.split(motion.positions, np.cumsum([len(kind) for kind in spots.values()])[:-1])
+        outcomes |= {(theme, kind): (spots[kind], end) for kind, end in zip(spots, ends, strict=True)}
+    return outcomes
 
 
 @pytest.mark.parametrize("theme", SCENES)

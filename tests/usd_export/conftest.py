@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh, ColliderReport
+from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 
 MakeCloud = Callable[..., GaussianCloud]
@@ -52,3 +54,21 @@ def collider() -> ColliderMesh:
     vertices = np.array([[-1, -1, -1], [2, -1, -1], [-1, 2, -1], [-1, -1, 2]], np.float32)
     triangles = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32)
     return ColliderMesh(vertices, triangles, ColliderReport(1.5, 0.5, 4, True, 0.05, ("a note",)))
+
+
+@pytest.fixture
+def peak_bytes() -> Callable[[Callable[[], object]], int]:
+    """Most memory that a call holds at once, as Python and NumPy ask for it; its errors are left aside."""
+
+    def measure(call: Callable[[], object]) -> int:
+        tracemalloc.start()
+        try:
+            call()
+        except UsdExportError:
+            pass
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return peak
+
+    return measure

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frame: found floors, honest fallbacks, and baking it into data."""
+"""The frame: found floors, honest fallbacks, and one matrix for everything."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pxr import Usd, UsdGeom
 
-from usd_export.baking import bake_frame
+from usd_export.cameras import CameraPath, write_cameras
 from usd_export.cloud import GaussianCloud
+from usd_export.collision import ColliderMesh
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame, estimate_frame
-from usd_export.spherical_harmonics import sh_basis
+from usd_export.layout import CAMERAS, COLLISION, GAUSSIANS
+from usd_export.orientation import recentred, rotated, rotation_matrix, upright
+from usd_export.scale import Measurement, ScaleReference, frame_from_scale_reference
+from usd_export.scene_writer import write_scene
 
 UNIT = 4.0  # metres per scene unit
 CAMERA_HEIGHT = 1.5  # metres
@@ -133,28 +140,60 @@ def test_only_similarities_are_frames(matrix: np.ndarray, message: str) -> None:
         Frame(matrix, "", "", "", False)
 
 
-def covariances(cloud: GaussianCloud) -> np.ndarray:
-    w, x, y, z = cloud.rotations.astype(np.float64).T
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    ).transpose(2, 0, 1)
-    axes = rotation * cloud.scales[:, None, :]
-    return axes @ axes.transpose(0, 2, 1)
+def test_uncertainty_is_a_share(frame: Frame) -> None:
+    assert replace(frame, scale_uncertainty=0.02).scale_uncertainty == 0.02
+    for wrong in (-0.1, np.nan, np.inf):
+        with pytest.raises(UsdExportError, match="uncertainty"):
+            replace(frame, scale_uncertainty=wrong)
 
 
-@pytest.mark.parametrize("degree", range(4))
-def test_baking_keeps_the_look(make_cloud: Callable[..., GaussianCloud], frame: Frame, degree: int) -> None:
-    cloud = make_cloud(degree=degree)
-    baked = bake_frame(cloud, frame).validate()
-    linear = frame.matrix[:3, :3]
-    np.testing.assert_allclose(baked.positions, frame.apply(cloud.positions), atol=1e-5)
-    np.testing.assert_allclose(covariances(baked), linear @ covariances(cloud) @ linear.T, atol=1e-5)
-    directions = np.random.default_rng(1).normal(size=(9, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    expected = np.einsum("dk,nkc->ndc", sh_basis(directions, degree), cloud.sh)
-    turned = np.einsum("dk,nkc->ndc", sh_basis(directions @ frame.rotation.T, degree), baked.sh)
-    np.testing.assert_allclose(turned, expected, atol=1e-5)
+def test_steps_compose_in_world_order(frame: Frame) -> None:
+    """Every step acts on the world that the step before left."""
+    points = np.random.default_rng(2).normal(size=(7, 3))
+    turn = rotation_matrix((10, 20, 30))
+    stepped = frame.turned(turn).enlarged(2.0).moved(np.array([1.0, 2, 3]))
+    np.testing.assert_allclose(stepped.apply(points), 2 * frame.apply(points) @ turn.T + [1, 2, 3], atol=1e-12)
+    first = np.diag([3.0, 3, 3, 1])
+    np.testing.assert_allclose(frame.after(first).apply(points), frame.apply(3 * points), atol=1e-12)
+
+
+def project(points: np.ndarray, c2w: np.ndarray) -> np.ndarray:
+    """Normalised image coordinates [F, N, 2] of points [N, 3] for OpenCV cameras [F, 4, 4] with any uniform scale."""
+    homogeneous = np.append(points, np.ones((len(points), 1)), axis=1)
+    in_camera = np.einsum("fij,nj->fni", np.linalg.inv(c2w), homogeneous)
+    return in_camera[..., :2] / in_camera[..., 2:3]
+
+
+def test_one_matrix_moves_splats_collider_and_cameras(
+    tmp_path: Path, make_cloud: Callable[..., GaussianCloud], collider: ColliderMesh, frame: Frame
+) -> None:
+    """What every camera sees of splats and collider is the same before export and in the world of the written USD."""
+    cloud, poses = make_cloud(count=40), np.tile(np.eye(4), (3, 1, 1))
+    for pose, degrees, offset in zip(poses, [(0, 0, 0), (5, -10, 3), (-8, 4, 20)], [-9, -8, -7.5], strict=True):
+        pose[:3, :3], pose[:3, 3] = rotation_matrix(degrees), [0.1 * offset, 0.2, offset]
+    reference = ScaleReference((0, 0, 0), (1, 2, 2), Measurement(4.5, 0.01))
+    frame = upright(frame, "-y", cloud.positions, frame.matrix)
+    frame = frame_from_scale_reference(frame, reference, np.eye(4))
+    frame = recentred(rotated(frame, (15, -20, 70), cloud.positions), cloud.positions)
+
+    write_scene(tmp_path / "s.usdz", cloud, frame, collider=collider)
+    stage = Usd.Stage.Open(str(tmp_path / "s.usdz"))
+    path = CameraPath("walk", poses, np.array([100.0, 100, 50, 40]), 100, 80)
+    stage.SetEditTarget(stage.GetSessionLayer())
+    write_cameras(stage, CAMERAS, [path], frame)
+
+    def world(prim: Usd.Prim, points: np.ndarray) -> np.ndarray:
+        matrix = np.array(UsdGeom.XformCache().GetLocalToWorldTransform(prim)).T
+        return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+    splats, mesh = stage.GetPrimAtPath(GAUSSIANS), stage.GetPrimAtPath(f"{COLLISION}/mesh")
+    camera = UsdGeom.Imageable(stage.GetPrimAtPath(f"{CAMERAS}/walk"))
+    opencv = np.diag([1.0, -1, -1, 1])
+    cameras = np.stack([np.array(camera.ComputeLocalToWorldTransform(time)).T @ opencv for time in range(3)])
+    np.testing.assert_allclose(cameras, frame.apply_to_cameras(poses), atol=1e-9)
+    for prim, name, local in ((splats, "positions", cloud.positions), (mesh, "points", collider.vertices)):
+        moved = world(prim, np.array(prim.GetAttribute(name).Get(), np.float64))
+        np.testing.assert_allclose(project(moved, cameras), project(local.astype(np.float64), poses), atol=1e-6)
+        assert np.abs(moved - local).max() > 1
+    walked = np.linalg.norm(np.diff(cameras[:, :3, 3], axis=0), axis=1)
+    np.testing.assert_allclose(walked, frame.scale * np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1))

@@ -15,13 +15,16 @@ from pxr import Sdf, Usd, UsdGeom
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
+from usd_export.compressed_ply import chunk_order, write_compressed_ply
 from usd_export.errors import UsdExportError
+from usd_export.file_kind import file_kind
 from usd_export.frame import Frame
 from usd_export.particle_field import write_particle_field
 from usd_export.ply import write_ply
 from usd_export.provenance import python_dictionary, usd_dictionary
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
+from usd_export.spz import write_spz
 
 MakeCloud = Callable[..., GaussianCloud]
 
@@ -58,6 +61,34 @@ def test_foreign_ply_gets_a_guessed_frame(make_cloud: MakeCloud, tmp_path: Path)
     assert record.frame.scale_source.startswith("assumed")
     assert not record.frame.metric
     assert record.frame.rotation[2, 1] < -0.8  # y down
+
+
+WRITERS: dict[str, Callable[[Path, GaussianCloud], None]] = {
+    "ply": write_ply,
+    "compressed ply": write_compressed_ply,
+    "spz": write_spz,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("name", ["scene.ply", "scene.compressed.ply", "scene.spz", "scene.bin", "scene"])
+def test_splats_are_told_apart_by_content(make_cloud: MakeCloud, tmp_path: Path, kind: str, name: str) -> None:
+    cloud = make_cloud(degree=1)
+    WRITERS[kind](tmp_path / name, cloud)
+    assert file_kind(tmp_path / name) == kind
+    again, record, mesh = open_scene(tmp_path / name)
+    order = chunk_order(cloud) if kind == "compressed ply" else slice(None)
+    np.testing.assert_allclose(again.positions, cloud.positions[order], atol=5e-3)
+    assert again.sh_degree == 1
+    assert record.frame.scale_source == "assumed: one unit of the file is one metre"
+    assert mesh is None
+
+
+def test_usd_files_under_other_names_are_named(make_cloud: MakeCloud, frame: Frame, tmp_path: Path) -> None:
+    write_scene(tmp_path / "s.usdz", make_cloud(), frame)
+    (tmp_path / "s.usdz").rename(tmp_path / "s.ply")
+    with pytest.raises(UsdExportError, match=r"s\.ply is a USD file by its content; rename it to \.usd,"):
+        open_scene(tmp_path / "s.ply")
 
 
 def foreign_stage(path: Path, **metadata: Any) -> Usd.Stage:
@@ -118,6 +149,12 @@ def damaged(folder: Path, package: bytes, crate: bytes) -> dict[str, Path]:
         "dangling.usda": b'#usda 1.0\ndef "World" (references = @./missing.usdc@) {}\n',
         "scene.obj": b"o thing",
         "noise.ply": bytes(range(256)),
+        "noise.usdz": bytes(range(256)),
+        "empty.spz": b"",
+        "noise.spz": bytes(range(256)),
+        "half.spz": b"\x1f\x8b\x08",
+        "text.ply": b"ply\nformat ascii 1.0\n",
+        "chunks.compressed.ply": b"ply\nformat binary_little_endian 1.0\nelement chunk 1\nend_header\n",
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)

@@ -8,5 +8,6 @@ has seen (`splats`), the floor is laid in as an exact plane (`floor`), and `mesh
 
 from usd_export.collision.build import ColliderMesh, ColliderReport, build_collider
 from usd_export.collision.depth import DepthView
+from usd_export.collision.labels import SurfaceLabel
 
-__all__ = ["ColliderMesh", "ColliderReport", "DepthView", "build_collider"]
+__all__ = ["ColliderMesh", "ColliderReport", "DepthView", "SurfaceLabel", "build_collider"]

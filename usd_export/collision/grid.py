@@ -36,16 +36,18 @@ class Grid:
         return index, np.logical_and.reduce(inside, axis=1)
 
 
-def fit_voxel(low: NDArray[np.float64], high: NDArray[np.float64], requested: float | None) -> float | None:
-    """Voxel size in metres for the box, or None when even the coarsest does not fit the memory bound.
+def fit_voxel(
+    low: NDArray[np.float64], high: NDArray[np.float64], requested: float | None, limits: tuple[float, float]
+) -> float | None:
+    """Voxel size in metres for the box, within the limits unless it is requested; None if it needs too much memory.
 
     Raises:
         UsdExportError: If a size is requested that is not positive.
     """
     if requested is not None and not requested > 0:
         raise UsdExportError(f"the voxel size must be positive metres, got {requested}")
-    volume = np.prod(np.maximum(high - low, MAX_VOXEL))
-    typical = float(np.clip(np.cbrt(volume / _TYPICAL_VOXELS), MIN_VOXEL, MAX_VOXEL))
+    volume = np.prod(np.maximum(high - low, limits[1]))
+    typical = float(np.clip(np.cbrt(volume / _TYPICAL_VOXELS), *limits))
     voxel = typical if requested is None else requested
     return voxel if np.prod(_shape(low, high, voxel).astype(float)) <= MAX_VOXELS else None
 

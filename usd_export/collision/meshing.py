@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fast_simplification
 import manifold3d
 import numpy as np
 from numpy.typing import NDArray
@@ -16,32 +17,39 @@ from usd_export.errors import UsdExportError
 Vertices = NDArray[np.float64]  # [V, 3] metres
 Triangles = NDArray[np.int32]  # [T, 3], counter-clockwise seen from free space
 
-_FIRST_TOLERANCE = 0.02  # voxels that decimation may move the surface, raised until the mesh is small enough
+_FIRST_TOLERANCE = 0.1  # voxels that decimation may move the surface, raised until the mesh is small enough
 _TOLERANCE_STEP = 1.5
 _TAUBIN = (0.5, -0.53)
 _SMOOTHING_ROUNDS = 4
 _FLOOR_PLANE = 1e-6  # metres
+_FLAT_FLOOR = 1e-3  # metres: rounding of the quadrics
 _MIN_COMPONENT = 6.0  # voxels: pieces with a smaller bounding-box diagonal are floaters
 _MIN_ALTITUDE = 1e-5  # metres
 _NUDGE = 1e-4  # voxels: keeps the surface off the grid points, where marching cubes makes slivers
 
 
-def extract(volume: Volume, max_triangles: int) -> tuple[Vertices, Triangles]:
+def extract(volume: Volume, max_triangles: int, *, watertight: bool = True) -> tuple[Vertices, Triangles]:
     """Mesh the zero level, drop floating specks, decimate to at most `max_triangles`. World metres.
+
+    The mesh stays closed if `watertight`; otherwise it is decimated faster, and edges may come open.
 
     Raises:
         UsdExportError: If the volume holds no matter.
     """
     vertices, triangles = _zero_level(volume)
     vertices, triangles = _without_specks(vertices, triangles, _MIN_COMPONENT * volume.grid.voxel)
-    return _decimated(_smoothed(vertices, triangles), triangles, volume.grid.voxel, max_triangles)
+    vertices = _smoothed(vertices, triangles)
+    if not watertight:
+        return _collapsed(vertices, triangles, max_triangles)
+    return _decimated(vertices, triangles, volume.grid.voxel, max_triangles)
 
 
 def is_watertight(triangles: Triangles) -> bool:
     """Whether every edge is shared by exactly two triangles that run along it in opposite directions."""
-    edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    forward, counts = np.unique(edges, axis=0, return_counts=True)
-    return bool((counts == 1).all()) and np.array_equal(forward, np.unique(edges[:, ::-1], axis=0))
+    start, end = triangles.astype(np.int64), np.roll(triangles, -1, axis=1).astype(np.int64)
+    count = int(triangles.max(initial=-1)) + 1
+    forward, backward = (np.sort((a * count + b).ravel()) for a, b in ((start, end), (end, start)))
+    return bool((np.diff(forward) > 0).all()) and np.array_equal(forward, backward)
 
 
 def _zero_level(volume: Volume) -> tuple[Vertices, Triangles]:
@@ -109,6 +117,17 @@ def _decimated(
     return vertices, _without_slivers(vertices, mesh.tri_verts.astype(np.int32))
 
 
+def _collapsed(vertices: Vertices, triangles: Triangles, max_triangles: int) -> tuple[Vertices, Triangles]:
+    """Collapse edges by quadric error (Garland and Heckbert 1997); triangles without area are dropped."""
+    points = vertices.astype(np.float32)
+    if len(triangles) > max_triangles:
+        points, triangles = fast_simplification.simplify(points, triangles, target_count=max_triangles)
+    points[np.abs(points[:, 2]) < _FLAT_FLOOR, 2] = 0.0
+    reduced = points.astype(np.float64)
+    flat = _altitudes(reduced, triangles) < _MIN_ALTITUDE
+    return _compact(reduced, triangles[~flat].astype(np.int32))
+
+
 def _without_slivers(vertices: Vertices, triangles: Triangles) -> Triangles:
     """Flip the longest edge of every triangle that is flatter than single precision resolves; stays closed."""
     triangles = triangles.copy()
@@ -137,5 +156,6 @@ def _triangles_at(triangles: Triangles, v: int, w: int) -> NDArray[np.intp]:
 
 def _compact(vertices: Vertices, triangles: Triangles) -> tuple[Vertices, Triangles]:
     """Drop vertices that no triangle uses."""
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    return vertices[used], renumbered.reshape(-1, 3).astype(np.int32)
+    used = np.zeros(len(vertices), bool)
+    used[triangles] = True
+    return vertices[used], (np.cumsum(used, dtype=np.int32) - 1)[triangles]

@@ -31,34 +31,53 @@ _SHEET = 0.25  # blurred occupancy at the surface: a sheet one voxel thick survi
 class SolidSplats:
     """The Gaussians that may be matter, in world metres."""
 
-    centers: NDArray[np.float64]  # [N, 3]
-    axes: NDArray[np.float32]  # [N, 3, 3] rows: local axes scaled by sigma
-    sigmas: NDArray[np.float32]  # [N, 3] along the rows of `axes`
+    centers: NDArray[np.float32]  # [N, 3]
+    quats: NDArray[np.float32]  # [N, 4] own axes to the cloud's
+    rotation: NDArray[np.float32]  # [3, 3] the cloud's axes to the world's
+    sigmas: NDArray[np.float32]  # [N, 3] along their own axes
     opacities: NDArray[np.float32]  # [N]
+    harmonics: NDArray[np.float32]  # [N, 3] constant terms of the colours
 
     def __len__(self) -> int:
         return len(self.centers)
 
     def within(self, viewpoints: NDArray[np.float64], radius: float) -> SolidSplats:
         """Those at most `radius` metres from one of the viewpoints [K, 3]."""
-        squared = np.full(len(self), np.inf)
-        for viewpoint in viewpoints:
-            np.minimum(squared, ((self.centers - viewpoint) ** 2).sum(axis=1), out=squared)
+        squared = np.full(len(self), np.inf, np.float32)
+        for viewpoint in viewpoints.astype(np.float32):
+            offsets = self.centers - viewpoint
+            np.minimum(squared, np.einsum("ij,ij->i", offsets, offsets), out=squared)
         near = squared <= radius**2
-        return SolidSplats(self.centers[near], self.axes[near], self.sigmas[near], self.opacities[near])
+        if near.all():
+            return self
+        return SolidSplats(
+            centers=self.centers[near],
+            quats=self.quats[near],
+            rotation=self.rotation,
+            sigmas=self.sigmas[near],
+            opacities=self.opacities[near],
+            harmonics=self.harmonics[near],
+        )
+
+    def axes(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """World component x local axis x Gaussian [3, 3, M]: the axes of some Gaussians, as long as their sigmas."""
+        turned = self.rotation @ _rotation_matrices(self.quats[chosen]).reshape(3, -1)
+        return turned.reshape(3, 3, -1) * self.sigmas[chosen].T
 
 
 def solid_splats(cloud: GaussianCloud, frame: Frame) -> SolidSplats:
     """Drop transparent and oversized Gaussians and move the rest to world metres."""
     sigmas = cloud.scales * np.float32(frame.scale)
-    keep = (cloud.opacities >= _MIN_OPACITY) & (sigmas.max(axis=1, initial=0.0) <= _MAX_SIGMA)
-    rotations = frame.rotation.astype(np.float32) @ _rotation_matrices(cloud.rotations[keep])
-    sigmas = sigmas[keep]
+    widest = np.maximum(np.maximum(sigmas[:, 0], sigmas[:, 1]), sigmas[:, 2])
+    keep = np.flatnonzero((cloud.opacities >= _MIN_OPACITY) & (widest <= _MAX_SIGMA))
+    matrix = frame.matrix.astype(np.float32)
     return SolidSplats(
-        centers=frame.apply(cloud.positions[keep].astype(np.float64)),
-        axes=np.swapaxes(rotations, 1, 2) * sigmas[:, :, None],
-        sigmas=sigmas,
-        opacities=cloud.opacities[keep],
+        centers=cloud.positions.take(keep, axis=0) @ matrix[:3, :3].T + matrix[:3, 3],
+        quats=cloud.rotations.take(keep, axis=0),
+        rotation=frame.rotation.astype(np.float32),
+        sigmas=sigmas.take(keep, axis=0),
+        opacities=cloud.opacities.take(keep),
+        harmonics=cloud.sh[:, 0].take(keep, axis=0),
     )
 
 
@@ -69,17 +88,24 @@ def coverage(splats: SolidSplats, grid: Grid) -> NDArray[np.float32]:
     """
     nx, ny, nz = grid.shape
     total = np.zeros(nx * ny * nz, np.float32)
-    widest = np.sort(splats.sigmas, axis=1)[:, 1:]
-    mass = splats.opacities * np.float32(2 * np.pi / grid.voxel**2) * widest.prod(axis=1)
+    cells = np.float32(1.0 / grid.voxel)
+    centers = (splats.centers - grid.origin.astype(np.float32)) * cells + np.float32(0.5)  # from the grid's corner
+    a, b, c = splats.sigmas.T
+    silhouettes = a * b * c / np.minimum(np.minimum(a, b), c)
+    mass = splats.opacities * np.float32(2 * np.pi / grid.voxel**2) * silhouettes
     for half_widths, members in _lattice_groups(splats, grid.voxel):
         offsets, weights = _ellipsoid_samples(half_widths)
         step = max(1, _CHUNK // len(offsets))
         for start in range(0, len(members), step):
             chosen = members[start : start + step]
-            points = splats.centers[chosen, None] + offsets @ splats.axes[chosen]
-            index, inside = grid.cells(points.reshape(-1, 3))
-            flat = (index[:, 2] * nx + index[:, 0]) * ny + index[:, 1]
-            np.add.at(total, flat[inside], (mass[chosen, None] * weights).reshape(-1)[inside])
+            x, y, z = centers[chosen].T[:, None]
+            if len(offsets) > 1:
+                axes = splats.axes(chosen) * cells
+                x, y, z = (offsets @ axes[i] + middle for i, middle in enumerate((x, y, z)))
+            inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny) & (z >= 0) & (z < nz)
+            shares = (weights[:, None] * mass[chosen])[inside]
+            x, y, z = (values[inside].astype(np.int64) for values in (x, y, z))
+            np.add.at(total, (z * nx + x) * ny + y, shares)
     return total.reshape(nz, nx, ny)
 
 
@@ -97,16 +123,22 @@ def add_splats(volume: Volume, optical_depth: NDArray[np.float32]) -> None:
 
 def _lattice_groups(splats: SolidSplats, voxel: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Groups of Gaussians that share a sample lattice about one voxel wide: half-widths [3] and members [M]."""
+    base = len(_HALF_WIDTHS)
+    lattices = np.stack(np.meshgrid(*[_HALF_WIDTHS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     spacing = voxel
     while True:
-        wanted = splats.sigmas * np.float32(_SAMPLE_RADIUS / spacing) - 0.5
-        level = np.minimum(np.searchsorted(_HALF_WIDTHS, wanted), len(_HALF_WIDTHS) - 1)
-        if (2.0 * _HALF_WIDTHS[level] + 1).prod(axis=1).sum() <= _MAX_SAMPLES:
+        wanted = splats.sigmas * np.float32(_SAMPLE_RADIUS / spacing) - np.float32(0.5)
+        level = np.zeros(wanted.shape, np.uint8)
+        for half_width in _HALF_WIDTHS[:-1].astype(np.float32):
+            level += wanted > half_width
+        keys = (level[:, 0] * np.uint8(base) + level[:, 1]) * np.uint8(base) + level[:, 2]
+        counts = np.bincount(keys, minlength=len(lattices))
+        if counts @ (2.0 * lattices + 1).prod(axis=1) <= _MAX_SAMPLES:
             break
         spacing *= 1.5
-    keys = np.ravel_multi_index(tuple(level.T), (len(_HALF_WIDTHS),) * 3)
-    for key in np.unique(keys):
-        yield _HALF_WIDTHS[list(np.unravel_index(key, (len(_HALF_WIDTHS),) * 3))], np.flatnonzero(keys == key)
+    order, ends = np.argsort(keys, kind="stable"), np.cumsum(counts)
+    for key in np.flatnonzero(counts):
+        yield lattices[key], order[ends[key] - counts[key] : ends[key]]
 
 
 def _ellipsoid_samples(half_widths: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -120,11 +152,11 @@ def _ellipsoid_samples(half_widths: NDArray[np.int64]) -> tuple[NDArray[np.float
 
 
 def _rotation_matrices(quats: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rotation matrices [N, 3, 3] of unit quaternions w, x, y, z [N, 4]."""
-    w, x, y, z = np.moveaxis(quats, -1, 0)
+    """Rotation matrices [3, 3, M] of unit quaternions w, x, y, z [M, 4]; the last axis is contiguous for speed."""
+    w, x, y, z = np.ascontiguousarray(quats.T)
     rows = [
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
-    return np.stack(rows, axis=-1).reshape(*quats.shape[:-1], 3, 3)
+    return np.stack(rows).reshape(3, 3, -1)
