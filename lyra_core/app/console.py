@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import typer
@@ -28,7 +30,8 @@ INTERRUPTED = 130
 class PhaseBars:
     """A progress listener that draws one bar per phase and keeps the phases' times.
 
-    Off a terminal it prints one line per finished phase instead.
+    Off a terminal it prints one line per finished phase instead. Ctrl-C is remembered and raised again when the next
+    phase or step begins: libraries swallow it where it meets them in an import or a callback.
 
     Attributes:
         seconds: wall time of every finished phase, in order [s].
@@ -44,10 +47,18 @@ class PhaseBars:
         self._phase: str | None = None
         self._task: TaskID | None = None
         self._start = 0.0
+        self._interrupted = False
+        self._handler: Any = None
 
     def __enter__(self) -> PhaseBars:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         self._bars.start()
         return self
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -55,9 +66,13 @@ class PhaseBars:
         if error is None:
             self.finish()
         self._bars.stop()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
 
     def __call__(self, phase: str, step: int, total: int) -> None:
         """The `Progress` protocol: a new phase name ends the phase before."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         if phase != self._phase:
             self.finish()
             self._phase, self._start = phase, time.monotonic()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lyra_core.app.console import PhaseBars
 from usd_export.scene_reader import open_scene
 
 from .conftest import Lyra
@@ -79,6 +81,18 @@ def test_emoji_and_other_languages_are_listed_not_fatal(lyra: Lyra, tiny_model: 
     done = lyra("generate", prompt, "-o", "a.ply", "--model", tiny_model, "--no-collider", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["provenance"]["not_understood"]
+
+
+def test_a_swallowed_interrupt_counts_at_the_next_step() -> None:
+    """Imports and callbacks of libraries may catch everything; Ctrl-C must not be lost in them."""
+    before = signal.getsignal(signal.SIGINT)
+    with PhaseBars() as bars:
+        bars("first", 0, 1)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            bars("second", 0, 1)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_interrupt_leaves_nothing(tmp_path: Path, tiny_model: Path) -> None:
