@@ -21,6 +21,7 @@ _THICKNESS = 0.04  # metres of height that still belong to the floor
 _OBSTACLE = (0.06, 1.0)  # metres above the floor
 _BRIDGED = 2  # cells: pixels of distant floor lie that far apart
 _MARGIN = 3  # cells around everything
+_MAX_BELOW = 0.25  # share of points: what was made up beyond the border of a picture often lies below its floor
 _MAX_RANGE = 8.0  # metres from the viewpoint, times reach / 4 m
 
 
@@ -68,7 +69,8 @@ def map_floor(observation: Observation) -> FloorMap | None:
     cell, near = _CELL * zoom, observation.ranges <= _MAX_RANGE * zoom
     points = observation.points[near]
     eye = observation.viewpoints[0]
-    plane = find_floor(points - eye, np.array([0.0, 0.0, 1.0])) if len(points) else None
+    up = np.array([0.0, 0.0, 1.0])
+    plane = find_floor(points - eye, up, max_below=_MAX_BELOW) if len(points) else None
     if plane is None:
         return None
     plane = Floor(plane.normal, plane.height + float(plane.normal @ eye), plane.support, plane.tilt)
