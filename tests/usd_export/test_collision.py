@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import DepthView, build_collider
 from usd_export.collision.depth import surface_view
 from usd_export.collision.fusion import empty_volume, fuse
 from usd_export.collision.grid import Grid
-from usd_export.collision.meshing import extract, is_watertight
+from usd_export.collision.meshing import collapse_short_edges, extract, is_watertight
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 
@@ -299,3 +300,16 @@ def test_impossible_voxel_sizes_are_refused(voxel_size):
     view, frame = room_view()
     with pytest.raises(UsdExportError, match="voxel size"):
         build_collider(no_gaussians(), frame, [view], voxel_size=voxel_size)
+
+
+def test_edges_without_length_are_collapsed() -> None:
+    """Two vertices of a closed mesh in one place: their edge and its two triangles go, and the mesh stays closed."""
+    sphere = trimesh.creation.icosphere(subdivisions=2)
+    vertices, triangles = np.array(sphere.vertices), np.array(sphere.faces, np.int32)
+    first, second = triangles[40, :2]
+    vertices[second] = vertices[first]
+    collapsed = collapse_short_edges(vertices, triangles)
+    assert len(collapsed) == len(triangles) - 2
+    assert is_watertight(collapsed)
+    lengths = np.linalg.norm(vertices[collapsed] - vertices[np.roll(collapsed, -1, axis=1)], axis=2)
+    assert lengths.min() > 0.01

@@ -114,7 +114,8 @@ def _decimated(
         reduced = reduced.simplify(tolerance)
     mesh = reduced.to_mesh()
     vertices = mesh.vert_properties[:, :3].astype(np.float64) + center
-    return vertices, _without_slivers(vertices, mesh.tri_verts.astype(np.int32))
+    triangles = collapse_short_edges(vertices, mesh.tri_verts.astype(np.int32))
+    return _compact(vertices, _without_slivers(vertices, triangles))
 
 
 def _collapsed(vertices: Vertices, triangles: Triangles, max_triangles: int) -> tuple[Vertices, Triangles]:
@@ -126,6 +127,22 @@ def _collapsed(vertices: Vertices, triangles: Triangles, max_triangles: int) -> 
     reduced = points.astype(np.float64)
     flat = _altitudes(reduced, triangles) < _MIN_ALTITUDE
     return _compact(reduced, triangles[~flat].astype(np.int32))
+
+
+def collapse_short_edges(vertices: Vertices, triangles: Triangles) -> Triangles:
+    """Merge the ends of edges that single precision hardly resolves, where the mesh stays a closed manifold.
+
+    That is the case if the ends have exactly the two tips of the edge's triangles as common neighbours (link
+    condition; Dey, Edelsbrunner, Guha and Nekhayev 1999).
+    """
+    starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+    short = (np.linalg.norm(vertices[starts] - vertices[ends], axis=1) < _MIN_ALTITUDE) & (starts < ends)
+    for kept, merged in zip(starts[short], ends[short], strict=True):
+        near, far = (np.unique(triangles[(triangles == vertex).any(axis=1)]) for vertex in (kept, merged))
+        if len(np.setdiff1d(np.intersect1d(near, far), (kept, merged))) == 2:
+            triangles = np.where(triangles == merged, kept, triangles)
+            triangles = triangles[(triangles != np.roll(triangles, -1, axis=1)).all(axis=1)]
+    return triangles
 
 
 def _without_slivers(vertices: Vertices, triangles: Triangles) -> Triangles:
