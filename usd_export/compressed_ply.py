@@ -24,7 +24,7 @@ from usd_export.cloud import SH_C0, GaussianCloud
 from usd_export.errors import UsdExportError, located
 from usd_export.files import replacing
 from usd_export.ply import harmonic_degree, harmonic_names
-from usd_export.ply_file import PlyElement, PlyHeader, columns, read_header, read_tables, row_blocks
+from usd_export.ply_file import PlyElement, PlyHeader, columns, header_bytes, read_header, read_tables, row_blocks
 from usd_export.smallest_three import with_largest, without_largest
 
 Array = NDArray[np.float64]
@@ -173,13 +173,11 @@ def write_compressed_ply(path: str | Path, cloud: GaussianCloud, comments: Seque
     cloud.validate()
     count, rest = len(cloud), harmonic_names(cloud.sh_degree)
     order = chunk_order(cloud)
-    header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in comments)]
-    header += [f"element chunk {-(-count // CHUNK)}", *(f"property float {name}" for name in _CHUNK_NAMES)]
-    header += [f"element vertex {count}", *(f"property uint {name}" for name in _PACKED)]
+    elements = [("chunk", -(-count // CHUNK), "float", _CHUNK_NAMES), ("vertex", count, "uint", list(_PACKED))]
     if rest:
-        header += [f"element sh {count}", *(f"property uchar {name}" for name in rest)]
+        elements.append(("sh", count, "uchar", rest))
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
-        file.write("\n".join([*header, "end_header", ""]).encode())
+        file.write(header_bytes(comments, *elements))
         vertices = []
         for part in _parts(order):
             ranges, words = _packed_chunks(cloud, part)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.cloud import GaussianCloud
-from usd_export.collision import ColliderMesh, build_collider
 from usd_export.cropping import Box, crop_cloud, crop_collider, most_opaque
 from usd_export.errors import UsdExportError
 from usd_export.file_kind import file_kind
@@ -26,10 +25,13 @@ from usd_export.layout import Encoding
 from usd_export.options import MAX_TRIANGLES, EncodingChoice, Preset, Up
 from usd_export.orientation import Triple, recentred, rotated, upright
 from usd_export.provenance import SceneRecord, input_hashes, with_frame_warnings
-from usd_export.robotics import GroundReport, Robotics, build_robotics, check_ground
 from usd_export.scale import Measurement, ScaleReference, frame_from_camera_height, frame_from_scale_reference
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import default_encoding, require_scene_options, require_scene_target, write_scene
+
+if TYPE_CHECKING:
+    from usd_export.collision import ColliderMesh
+    from usd_export.robotics import GroundReport, Robotics
 
 Progress = Callable[[str, int, int], None]
 """Receives (phase, step, total)."""
@@ -148,6 +150,8 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
         collider = _new_collider(conversion, cloud, frame, record, progress)
     robotics = None
     if collider:
+        from usd_export.robotics import build_robotics, check_ground  # brings SciPy along
+
         progress("robotics", 0, 1)
         robotics = build_robotics(collider, frame, record.camera_hull)
         if conversion.ground_check:
@@ -159,6 +163,8 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
 def _new_collider(
     conversion: Conversion, cloud: GaussianCloud, frame: Frame, record: SceneRecord, progress: Progress
 ) -> ColliderMesh:
+    from usd_export.collision import build_collider  # brings the mesh libraries along
+
     progress("collider", 0, 1)
     return build_collider(
         cloud,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,7 @@ MAX_ENTRIES = 10_000
 
 _MAX_DIRECTORY = 8 << 20
 _MAX_COMMENT = 0xFFFF
+_BLOCK = 1 << 20
 _ZIP64_MARK = 0xFFFFFFFF
 _ZIP64_LOCATOR = struct.pack("<I", ZIP64_LOCATOR_SIGNATURE)
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
@@ -95,6 +97,19 @@ def check_package(path: Path) -> list[PackageEntry]:
             return list(_located(file, list(_listed(file, directory)), directory.offset))
     except OSError as error:
         raise UsdExportError(f"{path} could not be read: {error.strerror or error}") from error
+
+
+def damaged_entries(path: Path, entries: Sequence[PackageEntry]) -> list[PackageEntry]:
+    """Those entries of a checked package whose data do not have the checksum that the package states."""
+    with path.open("rb") as file:
+        return [entry for entry in entries if _checksum(file, entry) != entry.checksum]
+
+
+def _checksum(file: BinaryIO, entry: PackageEntry) -> int:
+    checksum, end = 0, entry.offset + entry.size
+    for at in range(entry.offset, end, _BLOCK):
+        checksum = zlib.crc32(_read(file, at, min(_BLOCK, end - at)), checksum)
+    return checksum
 
 
 def _read(file: BinaryIO, offset: int, length: int) -> bytes:

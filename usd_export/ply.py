@@ -16,7 +16,16 @@ import numpy as np
 from usd_export.cloud import MAX_SH_DEGREE, FloatArray, GaussianCloud
 from usd_export.errors import UsdExportError, located
 from usd_export.files import replacing
-from usd_export.ply_file import PlyElement, PlyHeader, columns, read_header, read_tables, require_no_lists, row_blocks
+from usd_export.ply_file import (
+    PlyElement,
+    PlyHeader,
+    columns,
+    header_bytes,
+    read_header,
+    read_tables,
+    require_no_lists,
+    row_blocks,
+)
 
 MIN_SCALE = 1e-8
 """Smallest standard deviation that is read, and what the writer adds before the logarithm, as Lyra does."""
@@ -131,10 +140,8 @@ def write_ply(path: str | Path, cloud: GaussianCloud, comments: Sequence[str] = 
     """
     cloud.validate()
     names = [*_POSITION, *_DC, *harmonic_names(cloud.sh_degree), "opacity", *_SCALE, *_ROTATION]
-    header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in comments)]
-    header += [f"element vertex {len(cloud)}", *(f"property float {name}" for name in names), "end_header", ""]
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
-        file.write("\n".join(header).encode())
+        file.write(header_bytes(comments, ("vertex", len(cloud), "float", names)))
         for block in row_blocks(len(cloud)):
             file.write(_stored(cloud, block).tobytes())
 

@@ -175,6 +175,14 @@ def _require_lines(path: Path, header: PlyHeader) -> None:
         raise UsdExportError(f"{path} has {found} rows but its header promises {promised}; write or download it again")
 
 
+def header_bytes(comments: Sequence[str], *elements: tuple[str, int, str, Sequence[str]]) -> bytes:
+    """Head of a binary little-endian file; an element is its name, its count, and type and names of its properties."""
+    lines = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
+    for name, count, kind, properties in elements:
+        lines += [f"element {name} {count}", *(f"property {kind} {property}" for property in properties)]
+    return "\n".join([*lines, "end_header", ""]).encode()
+
+
 def row_blocks(count: int) -> Iterator[slice]:
     """Parts of a table that are converted at once, so that what is computed on the way takes a few megabytes."""
     return (slice(start, min(start + _BLOCK_ROWS, count)) for start in range(0, count, _BLOCK_ROWS))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +13,17 @@ from pxr import Usd
 from usd_export.errors import UsdExportError
 from usd_export.findings import Finding, Severity
 from usd_export.layout import ISAAC5_LAYER, ROOT_LAYER
-from usd_export.package import check_package
-from usd_export.ply import read_ply
+from usd_export.package import check_package, damaged_entries
+from usd_export.scene_reader import open_scene
 from usd_export.scene_rules import scene_findings
+from usd_export.splat_writer import SPLAT_SUFFIXES, splat_format
 from usd_export.stage import USD_SUFFIXES, open_stage, quiet
 
 __all__ = ["Finding", "check"]
 
 
 def check(path: str | Path) -> list[Finding]:
-    """Check a .ply, a USD file or a scene folder.
+    """Check a splat file, a USD file or a scene folder.
 
     A file that cannot be read at all is one finding; nothing that is wrong with the content raises.
 
@@ -35,7 +35,7 @@ def check(path: str | Path) -> list[Finding]:
     """
     file = Path(path)
     if not file.exists():
-        raise UsdExportError(f"{file} does not exist; give a .ply, a USD file or a scene folder")
+        raise UsdExportError(f"{file} does not exist; give a splat file, a USD file or a scene folder")
     if not file.is_dir():
         return _ordered(_file_findings(file))
     found = _file_findings(file / ROOT_LAYER)
@@ -45,12 +45,12 @@ def check(path: str | Path) -> list[Finding]:
 
 
 def _file_findings(file: Path) -> list[Finding]:
-    suffix = file.suffix.lower()
-    if suffix not in (".ply", *USD_SUFFIXES):
-        raise UsdExportError(f"{file} has an unknown suffix; use .ply, {', '.join(USD_SUFFIXES)} or a scene folder")
+    known = (*SPLAT_SUFFIXES, *USD_SUFFIXES)
+    if not file.name.lower().endswith(known):
+        raise UsdExportError(f"{file} has an unknown suffix; use {', '.join(known)} or a scene folder")
     try:
-        if suffix == ".ply":
-            read_ply(file)
+        if splat_format(file):
+            open_scene(file)
             return []
         with quiet():
             return [*_package_findings(file), *_stage_findings(open_stage(file))]
@@ -74,14 +74,8 @@ def _package_findings(file: Path) -> Iterator[Finding]:
     """Zip-level damage, which USD itself does not notice as long as it finds the root layer."""
     if file.suffix.lower() != ".usdz":
         return
-    check_package(file)
-    try:
-        with zipfile.ZipFile(file) as package:
-            damaged = package.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise UsdExportError(f"{file} is damaged or not a zip package ({error}); write it again") from error
-    if damaged is not None:
-        yield Finding("error", "lyra:package", "the checksum of an entry is wrong; write the file again", damaged)
+    for entry in damaged_entries(file, check_package(file)):
+        yield Finding("error", "lyra:package", "the checksum of an entry is wrong; write the file again", entry.name)
 
 
 def _usd_findings(stage: Usd.Stage) -> Iterator[Finding]:

@@ -187,7 +187,7 @@ def info(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A `.usdz`, a scene folder, or a Gaussian `.ply`.")],
+    file: Annotated[Path, typer.Argument(help="A `.usdz`, a scene folder, or a splat file.")],
     report: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Also judge geometry and physics; `report.html` and `report.json` go here."),

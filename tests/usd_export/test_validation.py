@@ -218,6 +218,16 @@ def test_what_cannot_be_checked(tmp_path: Path, name: str) -> None:
         check(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["s.ply", "s.compressed.ply", "s.spz"])
+def test_every_splat_file_of_ours_can_be_checked(
+    make_cloud: MakeCloud, frame: Frame, tmp_path: Path, name: str
+) -> None:
+    file = write_scene(tmp_path / name, make_cloud(), frame)[0]
+    assert check(file) == []
+    file.write_bytes(file.read_bytes()[:-20])
+    assert [finding.rule for finding in check(file)] == ["lyra:readable"]
+
+
 def test_checking_sets_up_no_logging(make_cloud: MakeCloud, frame: Frame, tmp_path: Path) -> None:
     handlers = list(logging.getLogger().handlers)
     write_scene(tmp_path / "s.usdz", make_cloud(), frame)
