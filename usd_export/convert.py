@@ -61,7 +61,7 @@ class Conversion:
         max_triangles: Largest number of triangles of a new collider.
         with_physics_scene: Whether the file plays on its own.
         ground_check: Whether to refuse a scene that has a spawn pose without floor, or none.
-        ros_map: Folder for the occupancy map as ROS has it.
+        ros_map: Folder for the occupancy map as ROS has it; made if only its parent exists.
     """
 
     source: Path
@@ -133,7 +133,8 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
     if conversion.source.resolve() == conversion.output.resolve():
         raise UsdExportError(f"{conversion.output} is the input itself; choose another output")
     if conversion.ros_map:
-        require_writable_folder(conversion.ros_map)
+        folder = conversion.ros_map
+        require_writable_folder(folder if folder.exists() else folder.absolute().parent)
     progress("read", 0, 1)
     cloud, record, collider = open_scene(conversion.source)
     progress("frame", 0, 1)
@@ -199,6 +200,7 @@ def write_prepared(conversion: Conversion, scene: PreparedScene) -> list[Path]:
         physics_scene=conversion.with_physics_scene,
     )
     if conversion.ros_map and scene.robotics:
+        conversion.ros_map.mkdir(exist_ok=True)
         files += scene.robotics.occupancy.save_ros(conversion.ros_map)
     return files
 

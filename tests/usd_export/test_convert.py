@@ -256,7 +256,6 @@ def test_impossible_encodings_are_refused_before_any_work(scan: Path, tmp_path: 
 
 def test_a_scene_that_is_ready_to_play(scan: Path, tmp_path: Path) -> None:
     """Physics scene, verified spawn poses, the map for ROS, and a collider of the size asked for."""
-    (tmp_path / "maps").mkdir()
     conversion = parse_conversion(
         scan, tmp_path / "play.usdz", up="y", scale_ref="0,0,0:2,0,0=1.0", max_triangles=3000,
         with_physics_scene=True, ground_check=True, ros_map=tmp_path / "maps",
