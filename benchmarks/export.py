@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from usd_export.cloud import GaussianCloud
+from usd_export.formats.ply import read_ply, write_ply
 from usd_export.frame import Frame
-from usd_export.ply import read_ply, write_ply
 from usd_export.scene_writer import write_scene
 
 JOBS: dict[str, tuple[str, dict[str, object]]] = {

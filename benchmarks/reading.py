@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from usd_export.compressed_ply import read_compressed_ply, write_compressed_ply
+from usd_export.formats.compressed_ply import read_compressed_ply, write_compressed_ply
+from usd_export.formats.ply import harmonic_names, read_ply
+from usd_export.formats.spz import read_spz, write_spz
 from usd_export.frame import Frame
-from usd_export.ply import harmonic_names, read_ply
 from usd_export.scene_writer import write_scene
-from usd_export.spz import read_spz, write_spz
 
 BLOCK = 1 << 16
 

@@ -10,20 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from usd_export.baking import bake_frame
     from usd_export.cloud import GaussianCloud
     from usd_export.collision import ColliderMesh, ColliderReport, DepthView, build_collider
-    from usd_export.compressed_ply import read_compressed_ply, write_compressed_ply
     from usd_export.convert import Conversion, convert_scene
     from usd_export.errors import UsdExportError
+    from usd_export.formats.compressed_ply import read_compressed_ply, write_compressed_ply
+    from usd_export.formats.ply import read_ply, write_ply
+    from usd_export.formats.spz import read_spz, write_spz
     from usd_export.frame import Frame, estimate_frame
     from usd_export.info import scene_info
-    from usd_export.ply import read_ply, write_ply
+    from usd_export.placement.baking import bake_frame
     from usd_export.provenance import SceneRecord
+    from usd_export.rules.validation import Finding, check
     from usd_export.scene_reader import open_scene
     from usd_export.scene_writer import write_scene
-    from usd_export.spz import read_spz, write_spz
-    from usd_export.validation import Finding, check
 
 __version__ = "0.1.0"
 
@@ -54,20 +54,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "baking": ("bake_frame",),
+    "placement.baking": ("bake_frame",),
     "cloud": ("GaussianCloud",),
     "collision": ("ColliderMesh", "ColliderReport", "DepthView", "build_collider"),
-    "compressed_ply": ("read_compressed_ply", "write_compressed_ply"),
+    "formats.compressed_ply": ("read_compressed_ply", "write_compressed_ply"),
     "convert": ("Conversion", "convert_scene"),
     "errors": ("UsdExportError",),
     "frame": ("Frame", "estimate_frame"),
     "info": ("scene_info",),
-    "ply": ("read_ply", "write_ply"),
+    "formats.ply": ("read_ply", "write_ply"),
     "provenance": ("SceneRecord",),
     "scene_reader": ("open_scene",),
     "scene_writer": ("write_scene",),
-    "spz": ("read_spz", "write_spz"),
-    "validation": ("Finding", "check"),
+    "formats.spz": ("read_spz", "write_spz"),
+    "rules.validation": ("Finding", "check"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

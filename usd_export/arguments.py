@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from usd_export.convert import Conversion
-from usd_export.cropping import Box
 from usd_export.errors import UsdExportError
-from usd_export.orientation import Triple
-from usd_export.scale import Measurement, ScaleReference
+from usd_export.placement.cropping import Box
+from usd_export.placement.orientation import Triple
+from usd_export.placement.scale import Measurement, ScaleReference
 
 
 def parse_triple(text: str, option: str) -> Triple:

@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.cloud import GaussianCloud
-from usd_export.cropping import Box, crop_cloud, crop_collider, most_opaque
 from usd_export.errors import UsdExportError
-from usd_export.file_kind import file_kind
 from usd_export.files import require_writable_folder
+from usd_export.formats.file_kind import file_kind
 from usd_export.frame import Frame
 from usd_export.layout import Encoding
 from usd_export.options import MAX_TRIANGLES, EncodingChoice, Preset, Up
-from usd_export.orientation import Triple, recentred, rotated, upright
+from usd_export.placement.cropping import Box, crop_cloud, crop_collider, most_opaque
+from usd_export.placement.orientation import Triple, recentred, rotated, upright
+from usd_export.placement.scale import Measurement, ScaleReference, frame_from_camera_height, frame_from_scale_reference
 from usd_export.provenance import SceneRecord, input_hashes, with_frame_warnings
-from usd_export.scale import Measurement, ScaleReference, frame_from_camera_height, frame_from_scale_reference
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import default_encoding, require_scene_options, require_scene_target, write_scene
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.errors import UsdExportError
-from usd_export.floor import find_floor, find_level_surface
+from usd_export.placement.floor import find_floor, find_level_surface
 
 Array = NDArray[np.float64]
 

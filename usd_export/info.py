@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdGeom, UsdPhysics
 
+from usd_export.encodings.nurec import is_nurec_volume, read_nurec_volume
+from usd_export.encodings.particle_field import PRIM_TYPE, SH_DEGREE
 from usd_export.errors import UsdExportError
-from usd_export.file_kind import file_kind
+from usd_export.formats.file_kind import file_kind
+from usd_export.formats.ply_file import read_header
 from usd_export.layout import ROOT_LAYER
-from usd_export.nurec import is_nurec_volume, read_nurec_volume
-from usd_export.particle_field import PRIM_TYPE, SH_DEGREE
-from usd_export.ply_file import read_header
+from usd_export.opening.stage import open_stage
 from usd_export.provenance import KEY, plain_record, python_dictionary
 from usd_export.scene_reader import open_scene, world_matrix
-from usd_export.stage import open_stage
 
 Facts = dict[str, Any]
 

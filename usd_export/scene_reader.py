@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
-from usd_export.baking import bake_frame
 from usd_export.cloud import GaussianCloud
-from usd_export.compressed_ply import read_compressed_ply
+from usd_export.encodings.nurec import is_nurec_volume, read_nurec_volume
+from usd_export.encodings.particle_field import PRIM_TYPE, read_particle_field
 from usd_export.errors import UsdExportError
-from usd_export.file_kind import file_kind
+from usd_export.formats.compressed_ply import read_compressed_ply
+from usd_export.formats.file_kind import file_kind
+from usd_export.formats.ply import read_ply
+from usd_export.formats.ply_file import read_header
+from usd_export.formats.spz import read_spz
 from usd_export.frame import Frame, estimate_frame
 from usd_export.layout import ROOT_LAYER
-from usd_export.nurec import is_nurec_volume, read_nurec_volume
-from usd_export.particle_field import PRIM_TYPE, read_particle_field
-from usd_export.physics import read_colors, read_labels, whole_collider
-from usd_export.ply import read_ply
-from usd_export.ply_file import read_header
+from usd_export.opening.stage import USD_SUFFIXES, composition_problems, open_stage
+from usd_export.placement.baking import bake_frame
+from usd_export.prims.physics import read_colors, read_labels, whole_collider
 from usd_export.provenance import KEY, SceneRecord, python_dictionary, record_from_ply_comments, record_from_usd
-from usd_export.spz import read_spz
-from usd_export.stage import USD_SUFFIXES, composition_problems, open_stage
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh

@@ -36,18 +36,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom
 
-from usd_export.cameras import CameraPath, write_cameras
 from usd_export.cloud import GaussianCloud
-from usd_export.errors import UsdExportError
-from usd_export.files import replacing, require_writable_folder
-from usd_export.frame import Frame
-from usd_export.gaussian_layers import (
+from usd_export.encodings.gaussian_layers import (
     GaussianLayers,
     nurec_bytes,
     particle_field_bytes,
     write_nurec_layers,
     write_particle_field_layers,
 )
+from usd_export.encodings.nurec import RENDER_SETTINGS as NUREC_RENDER_SETTINGS
+from usd_export.encodings.nurec import is_nurec_volume
+from usd_export.errors import UsdExportError
+from usd_export.files import replacing, require_writable_folder
+from usd_export.formats.splat_writer import SPLAT_SUFFIXES, splat_format, write_splats
+from usd_export.frame import Frame
 from usd_export.layers import new_layer
 from usd_export.layout import (
     CAMERAS,
@@ -67,15 +69,13 @@ from usd_export.layout import (
     WORLD,
     Encoding,
 )
-from usd_export.nurec import RENDER_SETTINGS as NUREC_RENDER_SETTINGS
-from usd_export.nurec import is_nurec_volume
-from usd_export.physics import SURFACES, write_collider, write_collider_materials
-from usd_export.physics_scene import write_physics_scene
+from usd_export.opening.trust import vouch_for
+from usd_export.prims.cameras import CameraPath, write_cameras
+from usd_export.prims.physics import SURFACES, write_collider, write_collider_materials
+from usd_export.prims.physics_scene import write_physics_scene
+from usd_export.prims.semantics import write_sensor_variants
+from usd_export.prims.shadow_proxy import link_shadow_proxy, write_shadow_proxy
 from usd_export.provenance import KEY, SceneRecord
-from usd_export.semantics import write_sensor_variants
-from usd_export.shadow_proxy import link_shadow_proxy, write_shadow_proxy
-from usd_export.splat_writer import SPLAT_SUFFIXES, splat_format, write_splats
-from usd_export.trust import vouch_for
 from usd_export.usdz import MAX_BYTES, write_usdz
 
 if TYPE_CHECKING:

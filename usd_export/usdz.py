@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usd_export.errors import UsdExportError
-from usd_export.zip_format import CENTRAL, CENTRAL_SIGNATURE, END, END_SIGNATURE, LOCAL, LOCAL_SIGNATURE
+from usd_export.opening.zip_format import CENTRAL, CENTRAL_SIGNATURE, END, END_SIGNATURE, LOCAL, LOCAL_SIGNATURE
 
 ALIGNMENT = 64
 MAX_BYTES = 2**32 - 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import lyra_core
-from usd_export.ply import read_ply, write_ply
+from usd_export.formats.ply import read_ply, write_ply
 
 from .conftest import Lyra
 from .test_failures import a_cloud

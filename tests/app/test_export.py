@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usd_export.ply import read_ply, write_ply
+from usd_export.formats.ply import read_ply, write_ply
 from usd_export.provenance import input_hashes
 
 from .conftest import Lyra

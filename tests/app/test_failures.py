@@ -12,7 +12,7 @@ from click.testing import Result
 from PIL import Image
 
 from usd_export.cloud import GaussianCloud
-from usd_export.ply import write_ply
+from usd_export.formats.ply import write_ply
 
 from .conftest import Lyra
 

@@ -16,15 +16,15 @@ import numpy as np
 from pxr import Usd
 
 from usd_export.cloud import GaussianCloud
-from usd_export.compressed_ply import read_compressed_ply, write_compressed_ply
+from usd_export.encodings.nurec_encoding import decode
+from usd_export.encodings.nurec_payload import read_payload
+from usd_export.formats.compressed_ply import read_compressed_ply, write_compressed_ply
+from usd_export.formats.ply import read_ply, write_ply
+from usd_export.formats.spz import read_spz, write_spz
 from usd_export.frame import Frame
-from usd_export.nurec_encoding import decode
-from usd_export.nurec_payload import read_payload
-from usd_export.package import check_package
-from usd_export.ply import read_ply, write_ply
+from usd_export.opening.package import check_package
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
-from usd_export.spz import read_spz, write_spz
 
 from .mutate import mutated
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from plyfile import PlyData
 from pxr import Usd
 
+from usd_export.encodings.nurec import is_nurec_volume, read_nurec_model
+from usd_export.encodings.nurec_encoding import encode
+from usd_export.encodings.nurec_payload import write_payload
+from usd_export.formats.ply import read_ply
 from usd_export.frame import Frame
-from usd_export.nurec import is_nurec_volume, read_nurec_model
-from usd_export.nurec_encoding import encode
-from usd_export.nurec_payload import write_payload
-from usd_export.ply import read_ply
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
 

@@ -12,7 +12,7 @@ from plyfile import PlyData
 
 from lyra_core.decoder import rows_to_gaussians
 from usd_export.cloud import GaussianCloud
-from usd_export.ply import read_ply, write_ply
+from usd_export.formats.ply import read_ply, write_ply
 
 ACTIVATED = {"positions": 1e-6, "scales": 1e-6, "rotations": 1e-6, "opacities": 2e-6, "sh": 4e-6}
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from usd_export.cloud import GaussianCloud
-from usd_export.compressed_ply import CHUNK, chunk_order, read_compressed_ply, write_compressed_ply
-from usd_export.ply import read_ply
-from usd_export.spz import read_spz, write_spz
+from usd_export.formats.compressed_ply import CHUNK, chunk_order, read_compressed_ply, write_compressed_ply
+from usd_export.formats.ply import read_ply
+from usd_export.formats.spz import read_spz, write_spz
 
 HERE = Path(__file__).parent
 NAMES = ("nurec_tiny", "nurec_tiny_sh0")

@@ -11,12 +11,12 @@ import pytest
 from pxr import Usd
 
 from usd_export.cloud import GaussianCloud
+from usd_export.formats.ply import read_ply
 from usd_export.frame import Frame
 from usd_export.layout import GAUSSIANS
-from usd_export.ply import read_ply
+from usd_export.rules.validation import check
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
-from usd_export.validation import check
 
 FindGolden = Callable[[str], Path]
 ARRAYS = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import sph_harm_y
 
-from usd_export.baking import bake_frame
 from usd_export.cloud import GaussianCloud
 from usd_export.frame import Frame
-from usd_export.orientation import rotation_matrix
+from usd_export.placement.baking import bake_frame
+from usd_export.placement.orientation import rotation_matrix
 from usd_export.spherical_harmonics import sh_basis, sh_rotation
 
 

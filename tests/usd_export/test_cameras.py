@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom
 
-from usd_export.cameras import CameraPath, write_cameras
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
+from usd_export.prims.cameras import CameraPath, write_cameras
 
 WIDTH, HEIGHT = 640, 360
 INTRINSICS = np.array([500.0, 520.0, 300.5, 190.25])

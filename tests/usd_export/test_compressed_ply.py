@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
 from usd_export.cloud import SH_C0, GaussianCloud
-from usd_export.compressed_ply import CHUNK, chunk_order, read_compressed_ply, write_compressed_ply
 from usd_export.errors import UsdExportError
+from usd_export.formats.compressed_ply import CHUNK, chunk_order, read_compressed_ply, write_compressed_ply
 
 MakeCloud = Callable[..., GaussianCloud]
 RANGES = {

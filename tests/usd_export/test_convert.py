@@ -22,11 +22,11 @@ from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
 from usd_export.convert import Conversion, convert_scene
 from usd_export.errors import UsdExportError
+from usd_export.formats.ply import read_ply, write_ply
 from usd_export.frame import Frame
 from usd_export.info import scene_info
 from usd_export.layout import PHYSICS_SCENE, ROBOTICS
-from usd_export.orientation import rotation_matrix
-from usd_export.ply import read_ply, write_ply
+from usd_export.placement.orientation import rotation_matrix
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
 from usd_export.spherical_harmonics import sh_basis

@@ -13,9 +13,9 @@ from trimesh.intersections import slice_faces_plane
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
-from usd_export.cropping import Box, crop_cloud, crop_collider, most_opaque, select
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
+from usd_export.placement.cropping import Box, crop_cloud, crop_collider, most_opaque, select
 
 MakeCloud = Callable[..., GaussianCloud]
 

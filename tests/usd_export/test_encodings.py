@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom, UsdPhysics
 
-from usd_export.cameras import CameraPath
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
+from usd_export.encodings.gaussian_layers import particle_field_bytes, write_particle_field_layers
+from usd_export.encodings.nurec import RENDER_SETTINGS
+from usd_export.encodings.particle_field import HALF_WARNING, read_particle_field
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.gaussian_layers import particle_field_bytes, write_particle_field_layers
 from usd_export.layout import CAMERAS, GAUSSIANS, PHYSICS_SCENE, SHADOW_PROXY, Encoding
-from usd_export.nurec import RENDER_SETTINGS
-from usd_export.particle_field import HALF_WARNING, read_particle_field
+from usd_export.prims.cameras import CameraPath
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import default_encoding, write_scene
 from usd_export.usdz import MAX_BYTES

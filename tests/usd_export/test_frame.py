@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom
 
-from usd_export.cameras import CameraPath, write_cameras
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame, estimate_frame
 from usd_export.layout import CAMERAS, COLLISION, GAUSSIANS
-from usd_export.orientation import recentred, rotated, rotation_matrix, upright
-from usd_export.scale import Measurement, ScaleReference, frame_from_scale_reference
+from usd_export.placement.orientation import recentred, rotated, rotation_matrix, upright
+from usd_export.placement.scale import Measurement, ScaleReference, frame_from_scale_reference
+from usd_export.prims.cameras import CameraPath, write_cameras
 from usd_export.scene_writer import write_scene
 
 UNIT = 4.0  # metres per scene unit

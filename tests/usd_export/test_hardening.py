@@ -17,18 +17,18 @@ import pytest
 from pxr import Sdf, Usd, UsdGeom, UsdPhysics
 
 from usd_export.cloud import GaussianCloud
+from usd_export.encodings.nurec_payload import read_payload
+from usd_export.encodings.particle_field import write_particle_field
 from usd_export.errors import UsdExportError
-from usd_export.nurec_payload import read_payload
-from usd_export.package import MAX_ENTRIES, check_package
-from usd_export.particle_field import write_particle_field
-from usd_export.sandbox import probe
+from usd_export.formats.spz import read_spz
+from usd_export.opening.package import MAX_ENTRIES, check_package
+from usd_export.opening.sandbox import probe
+from usd_export.opening.stage import composition_problems, open_stage
+from usd_export.opening.trust import trusted_files, vouch_for
+from usd_export.opening.zip_format import CENTRAL, END
+from usd_export.rules.scene_rules import scene_findings
 from usd_export.scene_reader import open_scene
-from usd_export.scene_rules import scene_findings
-from usd_export.spz import read_spz
-from usd_export.stage import composition_problems, open_stage
-from usd_export.trust import trusted_files, vouch_for
 from usd_export.usdz import write_usdz
-from usd_export.zip_format import CENTRAL, END
 
 MakeCloud = Callable[..., GaussianCloud]
 Content = dict[str, bytes]
@@ -371,7 +371,7 @@ def test_a_crash_of_the_library_is_an_error(tmp_path: Path) -> None:
 def test_a_hang_of_the_library_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No known layer hangs USD; with no time at all, any layer does."""
     scene = layer(tmp_path / "scene.usda", 'def "A" {}')
-    monkeypatch.setattr("usd_export.sandbox._WALL_FACTOR", 0)
+    monkeypatch.setattr("usd_export.opening.sandbox._WALL_FACTOR", 0)
     with pytest.raises(UsdExportError, match=r"scene\.usda could not be opened within 0 s"):
         open_stage(scene)
 

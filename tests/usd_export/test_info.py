@@ -17,9 +17,9 @@ from usd_export.__main__ import main
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
 from usd_export.errors import UsdExportError
+from usd_export.formats.ply import write_ply
 from usd_export.frame import Frame
 from usd_export.info import info_rows, scene_info
-from usd_export.ply import write_ply
 from usd_export.provenance import GENERATOR
 from usd_export.scene_writer import write_scene
 

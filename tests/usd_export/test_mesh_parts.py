@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from usd_export.mesh_parts import mesh_part
+from usd_export.prims.mesh_parts import mesh_part
 
 
 def test_a_whole_closed_mesh_keeps_its_vertices() -> None:

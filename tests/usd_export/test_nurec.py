@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from pxr import Gf, Sdf, Usd, UsdGeom
 
 from usd_export.cloud import GaussianCloud
-from usd_export.cropping import select
+from usd_export.encodings.gaussian_layers import write_nurec_layers
+from usd_export.encodings.msgpack import pack, unpack
+from usd_export.encodings.nurec import REACH, is_nurec_volume, read_nurec_model, read_nurec_volume
+from usd_export.encodings.nurec_encoding import decode, encode
+from usd_export.encodings.nurec_payload import read_payload, write_payload
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.gaussian_layers import write_nurec_layers
-from usd_export.msgpack import pack, unpack
-from usd_export.nurec import REACH, is_nurec_volume, read_nurec_model, read_nurec_volume
-from usd_export.nurec_encoding import decode, encode
-from usd_export.nurec_payload import read_payload, write_payload
+from usd_export.placement.cropping import select
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
 

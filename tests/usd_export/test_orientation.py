@@ -10,7 +10,7 @@ import pytest
 
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.orientation import on_floor, recentred, rotated, rotation_matrix, upright
+from usd_export.placement.orientation import on_floor, recentred, rotated, rotation_matrix, upright
 
 IDENTITY = Frame.identity()
 UP_VECTORS = {"x": [1, 0, 0], "y": [0, 1, 0], "z": [0, 0, 1], "-x": [-1, 0, 0], "-y": [0, -1, 0], "-z": [0, 0, -1]}

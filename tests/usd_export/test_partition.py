@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from usd_export.partition import cell_partitions, kd_partitions
+from usd_export.encodings.partition import cell_partitions, kd_partitions
 
 
 @pytest.fixture

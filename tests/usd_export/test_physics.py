@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom, UsdPhysics, UsdShade
 
-from usd_export import physics
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh, SurfaceLabel
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.layout import COLLISION, GAUSSIANS, SCENE, SHADOW_PROXY
-from usd_export.movable import write_movable
-from usd_export.physics import write_collider
+from usd_export.prims import physics
+from usd_export.prims.movable import write_movable
+from usd_export.prims.physics import write_collider
+from usd_export.prims.semantics import read_class_labels
+from usd_export.prims.shadow_proxy import link_shadow_proxy, write_shadow_proxy
+from usd_export.rules.validation import check
 from usd_export.scene_writer import write_scene
-from usd_export.semantics import read_class_labels
-from usd_export.shadow_proxy import link_shadow_proxy, write_shadow_proxy
-from usd_export.validation import check
 
 MakeCloud = Callable[..., GaussianCloud]
 LABELS = np.array([SurfaceLabel.FLOOR, SurfaceLabel.WALL, SurfaceLabel.OBSTACLE, SurfaceLabel.OBSTACLE], np.uint8)

@@ -15,8 +15,8 @@ from plyfile import PlyData, PlyElement
 
 from usd_export.cloud import GaussianCloud
 from usd_export.errors import UsdExportError
-from usd_export.ply import read_ply, write_ply
-from usd_export.ply_file import read_header, read_tables
+from usd_export.formats.ply import read_ply, write_ply
+from usd_export.formats.ply_file import read_header, read_tables
 
 MakeCloud = Callable[..., GaussianCloud]
 REQUIRED = [*"xyz", *(f"f_dc_{i}" for i in range(3)), "opacity"]

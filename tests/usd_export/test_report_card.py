@@ -20,10 +20,10 @@ from pxr import Gf, Usd, UsdGeom
 from scipy.spatial import cKDTree
 
 from usd_export.collision import ColliderMesh
+from usd_export.encodings.particle_field import SH_COEFFICIENTS
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.layout import COLLISION, GAUSSIANS, GAUSSIANS_LAYER, ROOT_LAYER, SCENE
-from usd_export.particle_field import SH_COEFFICIENTS
 from usd_export.report_card import ReportCard, report_card
 from usd_export.report_card.agreement import judge_agreement
 from usd_export.report_card.drop_test import judge_drops

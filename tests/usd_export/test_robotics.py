@@ -19,7 +19,7 @@ from scipy.ndimage import label
 from usd_export.collision import ColliderMesh, ColliderReport
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.physics_scene import write_physics_scene
+from usd_export.prims.physics_scene import write_physics_scene
 from usd_export.robotics import Robotics, build_robotics, check_ground, write_robotics
 from usd_export.robotics.build import REACH, SPAWN_MARGIN
 from usd_export.robotics.occupancy import FREE, OCCUPIED, UNKNOWN, OccupancyMap

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from usd_export.cloud import GaussianCloud
-from usd_export.compressed_ply import chunk_order, write_compressed_ply
+from usd_export.formats.compressed_ply import chunk_order, write_compressed_ply
+from usd_export.formats.ply import read_ply, write_ply
+from usd_export.formats.spz import write_spz
 from usd_export.frame import Frame
-from usd_export.ply import read_ply, write_ply
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
-from usd_export.spz import write_spz
 
 MakeCloud = Callable[..., GaussianCloud]
 Write = Callable[[Path, GaussianCloud, Frame], object]

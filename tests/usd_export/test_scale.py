@@ -8,7 +8,7 @@ import pytest
 
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.scale import Measurement, ScaleReference, frame_from_camera_height, frame_from_scale_reference
+from usd_export.placement.scale import Measurement, ScaleReference, frame_from_camera_height, frame_from_scale_reference
 
 
 def test_two_points_get_their_true_distance(frame: Frame) -> None:

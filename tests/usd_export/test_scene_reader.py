@@ -15,16 +15,16 @@ from pxr import Sdf, Usd, UsdGeom
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
-from usd_export.compressed_ply import chunk_order, write_compressed_ply
+from usd_export.encodings.particle_field import write_particle_field
 from usd_export.errors import UsdExportError
-from usd_export.file_kind import file_kind
+from usd_export.formats.compressed_ply import chunk_order, write_compressed_ply
+from usd_export.formats.file_kind import file_kind
+from usd_export.formats.ply import write_ply
+from usd_export.formats.spz import write_spz
 from usd_export.frame import Frame
-from usd_export.particle_field import write_particle_field
-from usd_export.ply import write_ply
 from usd_export.provenance import python_dictionary, usd_dictionary
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene
-from usd_export.spz import write_spz
 
 MakeCloud = Callable[..., GaussianCloud]
 

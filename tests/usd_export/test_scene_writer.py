@@ -16,9 +16,9 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
+from usd_export.encodings.particle_field import splat_extent
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.particle_field import splat_extent
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import require_scene_target, write_scene
 

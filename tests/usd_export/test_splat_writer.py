@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from usd_export.cloud import GaussianCloud
-from usd_export.compressed_ply import chunk_order
 from usd_export.errors import UsdExportError
+from usd_export.formats.compressed_ply import chunk_order
+from usd_export.formats.splat_writer import splat_format, write_splats
+from usd_export.formats.spz import read_spz
 from usd_export.frame import Frame
 from usd_export.provenance import SceneRecord
 from usd_export.scene_reader import open_scene
 from usd_export.spherical_harmonics import sh_basis
-from usd_export.splat_writer import splat_format, write_splats
-from usd_export.spz import read_spz
 
 MakeCloud = Callable[..., GaussianCloud]
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from usd_export.cloud import GaussianCloud
 from usd_export.errors import UsdExportError
+from usd_export.formats.spz import read_spz, write_spz
 from usd_export.spherical_harmonics import sh_basis
-from usd_export.spz import read_spz, write_spz
 
 MakeCloud = Callable[..., GaussianCloud]
 

@@ -14,15 +14,15 @@ from pxr import Gf, Sdf, Usd, UsdGeom, Vt
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh
+from usd_export.encodings.nurec import MARK, read_nurec_model, read_nurec_volume
+from usd_export.encodings.nurec_payload import NurecArrays, write_payload
+from usd_export.encodings.particle_field import write_particle_field
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.layout import COLLISION, GAUSSIANS, SCENE, Encoding
-from usd_export.nurec import MARK, read_nurec_model, read_nurec_volume
-from usd_export.nurec_payload import NurecArrays, write_payload
-from usd_export.particle_field import write_particle_field
-from usd_export.scene_rules import scene_findings
+from usd_export.rules.scene_rules import scene_findings
+from usd_export.rules.validation import check
 from usd_export.scene_writer import write_scene
-from usd_export.validation import check
 
 MakeCloud = Callable[..., GaussianCloud]
 MESH = f"{COLLISION}/mesh"

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd, Vt
 
-from usd_export.cameras import CameraPath
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh, ColliderReport
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.info import scene_info
+from usd_export.prims.cameras import CameraPath
 from usd_export.robotics import build_robotics
 from usd_export.scene_reader import open_scene
 from usd_export.scene_writer import write_scene

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from usd_export.findings import Finding
 from usd_export.report_card.judgement import Bars, Figure, Judgement, Picture, not_run
 from usd_export.report_card.observation import Observation, View
 from usd_export.report_card.pictures import ALARM, NOTHING, Rgb, from_colors, heat, png
 from usd_export.report_card.subject import SolidMesh
+from usd_export.rules.findings import Finding
 
 Array = NDArray[np.float64]
 

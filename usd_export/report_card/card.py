@@ -11,8 +11,8 @@ from typing import Any
 
 from usd_export.errors import UsdExportError
 from usd_export.files import replacing
-from usd_export.findings import Finding, Severity
 from usd_export.layout import ROOT_LAYER
+from usd_export.opening.stage import USD_SUFFIXES
 from usd_export.report_card import agreement, drop_test, floor_level, rollout, scale, watertight
 from usd_export.report_card.floor_map import map_floor
 from usd_export.report_card.judgement import Judgement, Verdict, not_run
@@ -21,8 +21,8 @@ from usd_export.report_card.page import page
 from usd_export.report_card.plan import draw_plan
 from usd_export.report_card.schema import judge_schema
 from usd_export.report_card.subject import Subject, load_subject
-from usd_export.stage import USD_SUFFIXES
-from usd_export.validation import check
+from usd_export.rules.findings import Finding, Severity
+from usd_export.rules.validation import check
 
 Progress = Callable[[str, int, int], None]
 """Receives (phase, step, total)."""

@@ -13,12 +13,12 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from usd_export.findings import Finding
 from usd_export.report_card.floor_level import NO_FLOOR
 from usd_export.report_card.floor_map import FloorMap
 from usd_export.report_card.judgement import Figure, Judgement, not_run
 from usd_export.report_card.newton_drop import Motion, drop_bodies
 from usd_export.report_card.subject import Subject
+from usd_export.rules.findings import Finding
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from usd_export.collision.morphology import closed
-from usd_export.floor import Floor, find_floor
+from usd_export.placement.floor import Floor, find_floor
 from usd_export.report_card.observation import REACH, Observation
 
 Array = NDArray[np.float64]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from usd_export.findings import Finding, Severity
+from usd_export.rules.findings import Finding, Severity
 
 Verdict = Literal["pass", "warning", "fail", "not run"]
 

@@ -7,8 +7,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from usd_export.findings import Finding
 from usd_export.report_card.judgement import Figure, Judgement, Picture, Verdict
+from usd_export.rules.findings import Finding
 
 _WORDS: dict[Verdict, str] = {"pass": "Pass", "warning": "Warning", "fail": "Fail", "not run": "Not run"}
 _HEADLINES: dict[Verdict, str] = {

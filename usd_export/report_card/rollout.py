@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 from skimage.graph import MCP_Geometric
 
-from usd_export.findings import Finding
 from usd_export.report_card.floor_level import NO_FLOOR
 from usd_export.report_card.floor_map import Cells, FloorMap
 from usd_export.report_card.judgement import Figure, Judgement, not_run
 from usd_export.report_card.observation import Observation
 from usd_export.report_card.subject import SolidMesh
 from usd_export.report_card.triangle_tree import TriangleTree
+from usd_export.rules.findings import Finding
 
 Array = NDArray[np.float64]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from usd_export.findings import Finding, Severity
 from usd_export.report_card.floor_map import FloorMap
 from usd_export.report_card.judgement import Figure, Judgement
 from usd_export.report_card.observation import Observation
 from usd_export.report_card.subject import Subject
+from usd_export.rules.findings import Finding, Severity
 
 NAME, TITLE = "scale", "Scale"
 _EYE = ((0.05, 10.0), (0.01, 50.0))  # metres from floor to viewpoint: plausible, and possible at all

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from usd_export.findings import Finding
 from usd_export.report_card.judgement import Figure, Judgement
+from usd_export.rules.findings import Finding
 
 _MAKERS = {"usd": "OpenUSD's validators", "nvidia": "NVIDIA's asset validator with VG.035", "lyra": "our own rules"}
 
 
 def judge_schema(findings: Sequence[Finding]) -> Judgement:
-    """Findings of `usd_export.validation.check`, counted by who made the rule."""
+    """Findings of `usd_export.rules.validation.check`, counted by who made the rule."""
     counts = Counter(finding.rule.split(":")[0] for finding in findings)
     figures = tuple(Figure(name, counts[prefix], "findings", "0") for prefix, name in _MAKERS.items())
     errors = sum(finding.severity == "error" for finding in findings)

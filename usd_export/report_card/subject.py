@@ -14,10 +14,10 @@ from pxr import Usd, UsdGeom, UsdPhysics
 from usd_export.cloud import GaussianCloud
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
+from usd_export.opening.stage import open_stage
 from usd_export.provenance import SceneRecord
 from usd_export.report_card.triangle_tree import TriangleTree, triangle_tree
 from usd_export.scene_reader import open_scene, world_matrix
-from usd_export.stage import open_stage
 
 Array = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from usd_export.findings import Finding
 from usd_export.report_card.judgement import Bars, Figure, Judgement, not_run
 from usd_export.report_card.observation import Observation
 from usd_export.report_card.subject import SolidMesh
+from usd_export.rules.findings import Finding
 
 NAME, TITLE = "watertightness", "Watertightness"
 _BACKS = Bars(0.02, 0.25)  # share of the visible collider that shows its back

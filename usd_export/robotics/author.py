@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from pxr import Gf, Usd, UsdGeom, Vt
 
-from usd_export.metric_group import define_metric_group
+from usd_export.prims.metric_group import define_metric_group
 from usd_export.provenance import KEY, usd_dictionary
 from usd_export.robotics.build import Robotics
 from usd_export.robotics.occupancy import OccupancyMap

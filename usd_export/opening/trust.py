@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from usd_export.references import absolute
+from usd_export.opening.references import absolute
 
 _Identity = tuple[int, int, int, int, int]
 _scenes: dict[Path, dict[Path, _Identity]] = {}

@@ -6,10 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from usd_export.compressed_ply import is_compressed
 from usd_export.errors import UsdExportError
-from usd_export.ply_file import read_header
-from usd_export.spz import GZIP_MAGIC, MAGIC
+from usd_export.formats.compressed_ply import is_compressed
+from usd_export.formats.ply_file import read_header
+from usd_export.formats.spz import GZIP_MAGIC, MAGIC
 
 FileKind = Literal["ply", "compressed ply", "spz", "usd"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.errors import UsdExportError
-from usd_export.floor import find_floor_height
 from usd_export.frame import FLOOR_PERCENTILE, Frame, estimate_frame
 from usd_export.options import Up
+from usd_export.placement.floor import find_floor_height
 
 Array = NDArray[np.float64]
 Triple = tuple[float, float, float]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
-from usd_export.findings import Finding, error, warning
-from usd_export.nurec import is_nurec_volume
-from usd_export.nurec_rules import volume_findings
-from usd_export.particle_field import COLOR_SPACE, PRIM_TYPE, SH_COEFFICIENTS
+from usd_export.encodings.nurec import is_nurec_volume
+from usd_export.encodings.particle_field import COLOR_SPACE, PRIM_TYPE, SH_COEFFICIENTS
+from usd_export.rules.findings import Finding, error, warning
+from usd_export.rules.nurec_rules import volume_findings
 
 _FLOAT_ATTRIBUTES = ("positions", "orientations", "scales", "opacities", SH_COEFFICIENTS)
 _COLOR_SPACES = (COLOR_SPACE, "lin_rec709_scene")

@@ -22,13 +22,13 @@ from pxr import Usd, UsdGeom
 
 from usd_export.bounds import bounds
 from usd_export.cloud import GaussianCloud
-from usd_export.cropping import select
+from usd_export.encodings.nurec import REACH, RENDER_SETTINGS, write_nurec_volume
+from usd_export.encodings.nurec_payload import BYTES_PER_GAUSSIAN
+from usd_export.encodings.particle_field import HALF_WARNING, write_particle_field
+from usd_export.encodings.partition import Indices, cell_partitions, kd_partitions
 from usd_export.layers import new_layer
 from usd_export.layout import GAUSSIANS_LAYER, NUREC_LAYER
-from usd_export.nurec import REACH, RENDER_SETTINGS, write_nurec_volume
-from usd_export.nurec_payload import BYTES_PER_GAUSSIAN
-from usd_export.particle_field import HALF_WARNING, write_particle_field
-from usd_export.partition import Indices, cell_partitions, kd_partitions
+from usd_export.placement.cropping import select
 from usd_export.usdz import MAX_BYTES
 
 MAX_LAYER_BYTES = MAX_BYTES - (1 << 20)

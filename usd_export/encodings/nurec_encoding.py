@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.cloud import FloatArray, GaussianCloud
-from usd_export.half import to_half
-from usd_export.nurec_payload import SPECULAR_WIDTHS, NurecArrays
+from usd_export.encodings.half import to_half
+from usd_export.encodings.nurec_payload import SPECULAR_WIDTHS, NurecArrays
 
 MAX_LOGIT = 11.0
 """Beyond it an opacity does not change visibly, and it keeps opacities of exactly 0 and 1 finite."""

@@ -14,8 +14,8 @@ from pxr import Sdf, Usd, Vt
 
 from usd_export.bounds import bounds, row_max
 from usd_export.cloud import MAX_SH_DEGREE, FloatArray, GaussianCloud
+from usd_export.encodings.half import to_half
 from usd_export.errors import UsdExportError
-from usd_export.half import to_half
 
 PRIM_TYPE = "ParticleField3DGaussianSplat"
 COLOR_SPACE = "srgb_rec709_display"

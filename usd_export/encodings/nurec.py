@@ -20,12 +20,12 @@ from pxr import Ar, Gf, Sdf, Usd, UsdGeom, Vt
 
 from usd_export.bounds import bounds
 from usd_export.cloud import GaussianCloud
-from usd_export.cropping import select
+from usd_export.encodings.nurec_encoding import decode, encode
+from usd_export.encodings.nurec_payload import NurecModel, read_payload, write_payload
+from usd_export.encodings.particle_field import splat_extent
 from usd_export.errors import UsdExportError, located
-from usd_export.nurec_encoding import decode, encode
-from usd_export.nurec_payload import NurecModel, read_payload, write_payload
-from usd_export.package import check_package
-from usd_export.particle_field import splat_extent
+from usd_export.opening.package import check_package
+from usd_export.placement.cropping import select
 
 MARK = "omni:nurec:isNuRecVolume"
 """Attribute that makes a Volume a NuRec volume."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pxr import Sdf, Usd, UsdGeom, UsdPhysics
 
 from usd_export.errors import UsdExportError
-from usd_export.physics import MESH, define_mesh
+from usd_export.prims.physics import MESH, define_mesh
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh

@@ -10,10 +10,10 @@ from pathlib import Path
 from pxr import Sdf, Tf, Usd, UsdUtils
 
 from usd_export.errors import UsdExportError
-from usd_export.package import check_package
-from usd_export.references import require_only
-from usd_export.sandbox import probe
-from usd_export.trust import trusted_files, vouch_for_scene
+from usd_export.opening.package import check_package
+from usd_export.opening.references import require_only
+from usd_export.opening.sandbox import probe
+from usd_export.opening.trust import trusted_files, vouch_for_scene
 
 USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from usd_export.errors import UsdExportError, located
-from usd_export.zip_format import (
+from usd_export.opening.zip_format import (
     CENTRAL,
     CENTRAL_SIGNATURE,
     END,

@@ -11,13 +11,13 @@ from pathlib import Path
 from pxr import Usd
 
 from usd_export.errors import UsdExportError
-from usd_export.findings import Finding, Severity
+from usd_export.formats.splat_writer import SPLAT_SUFFIXES, splat_format
 from usd_export.layout import ISAAC5_LAYER, ROOT_LAYER
-from usd_export.package import check_package, damaged_entries
+from usd_export.opening.package import check_package, damaged_entries
+from usd_export.opening.stage import USD_SUFFIXES, open_stage, quiet
+from usd_export.rules.findings import Finding, Severity
+from usd_export.rules.scene_rules import scene_findings
 from usd_export.scene_reader import open_scene
-from usd_export.scene_rules import scene_findings
-from usd_export.splat_writer import SPLAT_SUFFIXES, splat_format
-from usd_export.stage import USD_SUFFIXES, open_stage, quiet
 
 __all__ = ["Finding", "check"]
 

@@ -23,9 +23,17 @@ from numpy.typing import NDArray
 from usd_export.cloud import SH_C0, GaussianCloud
 from usd_export.errors import UsdExportError, located
 from usd_export.files import replacing
-from usd_export.ply import harmonic_degree, harmonic_names
-from usd_export.ply_file import PlyElement, PlyHeader, columns, header_bytes, read_header, read_tables, row_blocks
-from usd_export.smallest_three import with_largest, without_largest
+from usd_export.formats.ply import harmonic_degree, harmonic_names
+from usd_export.formats.ply_file import (
+    PlyElement,
+    PlyHeader,
+    columns,
+    header_bytes,
+    read_header,
+    read_tables,
+    row_blocks,
+)
+from usd_export.formats.smallest_three import with_largest, without_largest
 
 Array = NDArray[np.float64]
 Words = NDArray[np.uint32]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pxr import Sdf, Usd, UsdGeom
 
-from usd_export.physics import define_mesh
+from usd_export.prims.physics import define_mesh
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh

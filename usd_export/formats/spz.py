@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from usd_export.cloud import MAX_SH_DEGREE, GaussianCloud
 from usd_export.errors import UsdExportError
 from usd_export.files import replacing
-from usd_export.smallest_three import with_largest, without_largest
+from usd_export.formats.smallest_three import with_largest, without_largest
 
 Array = NDArray[np.float64]
 Bytes = NDArray[np.uint8]

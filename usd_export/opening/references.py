@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files a scene consists of, found without composing it: whatever its layers name must lie beside the root.
 
-Runs in the limited process of `usd_export.sandbox` before USD follows any of these names itself.
+Runs in the limited process of `usd_export.opening.sandbox` before USD follows any of these names itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from pxr import Ar, Sdf, Usd
 
 from usd_export.errors import UsdExportError
-from usd_export.package import check_package
+from usd_export.opening.package import check_package
 
 _ASSET_TYPES = (Sdf.ValueTypeNames.Asset, Sdf.ValueTypeNames.AssetArray)
 _HOLDERS = (Sdf.PrimSpec, Sdf.VariantSpec)  # of references, payloads and clips

@@ -12,13 +12,13 @@ from typing import Literal
 
 import numpy as np
 
-from usd_export.baking import bake_frame
 from usd_export.cloud import GaussianCloud
-from usd_export.compressed_ply import write_compressed_ply
 from usd_export.errors import UsdExportError
-from usd_export.ply import write_ply
+from usd_export.formats.compressed_ply import write_compressed_ply
+from usd_export.formats.ply import write_ply
+from usd_export.formats.spz import write_spz
+from usd_export.placement.baking import bake_frame
 from usd_export.provenance import SceneRecord
-from usd_export.spz import write_spz
 
 SplatFormat = Literal["ply", "compressed ply", "spz"]
 

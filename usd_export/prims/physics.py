@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
 
-from usd_export.partition import kd_partitions
+from usd_export.encodings.partition import kd_partitions
+from usd_export.prims.semantics import write_class_labels
 from usd_export.provenance import KEY, usd_dictionary
-from usd_export.semantics import write_class_labels
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh
@@ -133,7 +133,7 @@ def _write_chunks(stage: Usd.Stage, path: str, collider: ColliderMesh) -> Iterat
 
 def _define_part(stage: Usd.Stage, path: str, collider: ColliderMesh, chosen: NDArray[np.int64]) -> Usd.Prim:
     """A mesh of some of the triangles, with the vertices they use."""
-    from usd_export.mesh_parts import mesh_part  # brings SciPy along
+    from usd_export.prims.mesh_parts import mesh_part  # brings SciPy along
 
     used, triangles = mesh_part(collider.triangles[chosen])
     colors = None if collider.colors is None else collider.colors[used]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd
 
+from usd_export.encodings.nurec import read_nurec_model
+from usd_export.encodings.nurec_payload import SPECULAR_WIDTHS, NurecArrays, NurecModel
 from usd_export.errors import UsdExportError
-from usd_export.findings import Finding, error, warning
-from usd_export.nurec import read_nurec_model
-from usd_export.nurec_payload import SPECULAR_WIDTHS, NurecArrays, NurecModel
+from usd_export.rules.findings import Finding, error, warning
 
 _DEGREE = 3  # of the harmonics: the only one that Isaac Sim 5 draws, at full speed
 _COARSE = 0.002  # metres between neighbouring float16 positions

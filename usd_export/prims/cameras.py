@@ -22,7 +22,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom
 
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
-from usd_export.metric_group import define_metric_group
+from usd_export.prims.metric_group import define_metric_group
 from usd_export.provenance import KEY, usd_dictionary
 
 _APERTURE = 20.955

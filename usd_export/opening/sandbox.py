@@ -3,7 +3,7 @@
 
 USD's parsers are fast C++ code, and a damaged or hostile layer can crash, hang or exhaust them. A child process of
 limited memory and processor time opens the scene, refuses references that lead out of it, and reads every value once.
-Only what the child survives is opened by the caller. `python -m usd_export.sandbox FILE` is that child.
+Only what the child survives is opened by the caller. `python -m usd_export.opening.sandbox FILE` is that child.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def probe(path: Path) -> list[Path]:
         UsdExportError: If a reference leads out of the scene, or the child crashes, hangs or needs too much memory.
     """
     seconds = _WALL_FACTOR * _processor_seconds(path.stat().st_size)
-    command = [sys.executable, "-P", "-S", "-m", "usd_export.sandbox", str(path.absolute())]
+    command = [sys.executable, "-P", "-S", "-m", "usd_export.opening.sandbox", str(path.absolute())]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, env=_environment(),
@@ -60,7 +60,7 @@ def _processor_seconds(size: int) -> int:
 
 def _environment() -> dict[str, str]:
     """Only what the child needs to find its code: no settings of USD, no search path for layers."""
-    here = str(Path(__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     environment = {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(folder) for folder in (*sys.path, here)),  # noqa: PTH100
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -117,8 +117,8 @@ def _examine(root: Path) -> list[Path]:
 
     from pxr import Tf, Usd
 
-    from usd_export.references import require_only, scene_files
-    from usd_export.stage import tf_message
+    from usd_export.opening.references import require_only, scene_files
+    from usd_export.opening.stage import tf_message
 
     try:
         found = scene_files(root, limits.allow)

@@ -16,7 +16,7 @@ import numpy as np
 from usd_export.cloud import MAX_SH_DEGREE, FloatArray, GaussianCloud
 from usd_export.errors import UsdExportError, located
 from usd_export.files import replacing
-from usd_export.ply_file import (
+from usd_export.formats.ply_file import (
     PlyElement,
     PlyHeader,
     columns,

@@ -17,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from usd_export.encodings.msgpack import Zeros, pack, unpack
 from usd_export.errors import UsdExportError
-from usd_export.msgpack import Zeros, pack, unpack
 
 SPECULAR_WIDTHS = (0, 9, 24, 45)
 """Values per Gaussian of the direction-dependent harmonics, by degree 0 to 3."""
