@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m usd_export`: convert and describe Gaussian scenes without torch."""
+"""`python -m usd_export`: convert, describe and check Gaussian scenes without torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _info(words[1:]) if words[:1] == ["info"] else _convert(words)
+        command = _COMMANDS.get(words[0]) if words else None
+        return command(words[1:]) if command else _convert(words)
     except UsdExportError as error:
         print(f"usd_export: {error}", file=sys.stderr)
         return 1
@@ -44,6 +45,29 @@ def _info(words: list[str]) -> int:
     width = max(len(label) for label, _ in rows)
     print(json.dumps(info) if options.json else "\n".join(f"{label:<{width}}  {text}" for label, text in rows))
     return 0
+
+
+def _check(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m usd_export check",
+        description="Check a scene against OpenUSD's, NVIDIA's and our own rules. Exit code 1 after an error.",
+        epilog="example: python -m usd_export check scene.usdz --report quality",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a splat file, a USD file or a scene folder")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="also judge geometry and physics, on pages in DIR"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail on warnings and on what was not judged, too"
+    )
+    parser.add_argument("--json", action="store_true", help="print one machine-readable object, e.g. --json")
+    options = parser.parse_args(words)
+    from usd_export.report_card import report_card
+    from usd_export.report_card.text import exit_code, show
+
+    card = report_card(options.file, directory=options.report, physics=options.report is not None)
+    print(card.to_json() if options.json else show(card))
+    return exit_code(card, strict=options.strict)
 
 
 def _convert(words: list[str]) -> int:
@@ -70,7 +94,8 @@ def _joined(words: list[str]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m usd_export",
-        description="Convert Gaussians from one file to another; `python -m usd_export info FILE` describes one.",
+        description="Convert Gaussians from one file to another. `python -m usd_export info FILE` describes one, "
+        "`python -m usd_export check FILE` judges one.",
         epilog="example: python -m usd_export splats.ply scene.usdz --up -y --scale-ref 0,0,0:0,0.8,0=2.0",
     )
     parser.add_argument("source", type=Path, metavar="IN", help=HELP["source"])
@@ -94,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"usd_export {__version__}")
     return parser
 
+
+_COMMANDS = {"info": _info, "check": _check}
 
 if __name__ == "__main__":
     sys.exit(main())

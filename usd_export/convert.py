@@ -8,7 +8,7 @@ frame and the choice of Gaussians; numbers of single Gaussians change when a PLY
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +157,7 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
         robotics = build_robotics(collider, frame, record.camera_hull)
         if conversion.ground_check:
             _require_ground(check_ground(collider, frame, robotics))
-    record = SceneRecord(frame, _provenance(conversion, record, frame), record.camera_hull)
+    record = replace(record, frame=frame, provenance=_provenance(conversion, record, frame))
     return PreparedScene(cloud, record, collider, robotics)
 
 
@@ -197,6 +197,7 @@ def write_prepared(conversion: Conversion, scene: PreparedScene) -> list[Path]:
         encoding=conversion.written_encoding,
         half=conversion.half,
         robotics=scene.robotics,
+        cameras=scene.record.cameras,
         physics_scene=conversion.with_physics_scene,
     )
     if conversion.ros_map and scene.robotics:

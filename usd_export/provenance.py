@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from pxr import Vt
 from usd_export import __version__
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
+
+if TYPE_CHECKING:
+    from usd_export.prims.cameras import CameraPath
 
 KEY = "lyra"
 GENERATOR = "lyra-sim usd_export"
@@ -45,11 +48,13 @@ class SceneRecord:
         provenance: Nested plain values.
         frame: Frame that the scene was written with.
         camera_hull: Trusted viewpoints [M, 3] in the cloud's own frame, or None.
+        cameras: Cameras that the scene was made from, in the cloud's own frame; prims of their own in USD.
     """
 
     frame: Frame
     provenance: dict[str, Any] = field(default_factory=dict)
     camera_hull: NDArray[np.floating] | None = None
+    cameras: tuple[CameraPath, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """The record as nested dictionaries, lists, strings and numbers."""

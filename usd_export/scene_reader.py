@@ -21,9 +21,10 @@ from usd_export.formats.ply import read_ply
 from usd_export.formats.ply_file import read_header
 from usd_export.formats.spz import read_spz
 from usd_export.frame import Frame, estimate_frame
-from usd_export.layout import ROOT_LAYER
+from usd_export.layout import CAMERAS, ROOT_LAYER
 from usd_export.opening.stage import USD_SUFFIXES, composition_problems, open_stage
 from usd_export.placement.baking import bake_frame
+from usd_export.prims.cameras import read_cameras
 from usd_export.prims.physics import read_colors, read_labels, whole_collider
 from usd_export.provenance import KEY, SceneRecord, python_dictionary, record_from_ply_comments, record_from_usd
 
@@ -89,7 +90,17 @@ def _read_stage(file: Path) -> tuple[GaussianCloud, SceneRecord, ColliderMesh | 
     else:
         clouds = [bake_frame(cloud, record.frame) for cloud, record in zip(clouds, records, strict=True)]
         record = record_from_usd(origin, np.eye(4))
+    _activate_cameras(stage)
+    record = replace(record, cameras=read_cameras(stage, record.frame, world_matrix))
     return _merged(clouds), record, _read_collider(prims, record.frame)
+
+
+def _activate_cameras(stage: Usd.Stage) -> None:
+    """Scenes for Isaac Sim 5 keep theirs switched off; only the session layer hears about the change."""
+    cameras = stage.GetPrimAtPath(CAMERAS)
+    if cameras and not cameras.IsActive():
+        with Usd.EditContext(stage, stage.GetSessionLayer()):
+            cameras.SetActive(True)
 
 
 def _read_splats(prim: Usd.Prim) -> tuple[GaussianCloud, Usd.Prim]:
@@ -115,10 +126,11 @@ def _record(prim: Usd.Prim, origin: dict[str, Any]) -> SceneRecord:
         raise UsdExportError(f"the transform of {prim.GetPath()} cannot be used: {error}") from error
 
 
-def world_matrix(prim: Usd.Prim) -> Matrix:
-    """Column-vector matrix [4, 4] from a prim to metres, Z-up."""
+def world_matrix(prim: Usd.Prim, time: Usd.TimeCode | None = None) -> Matrix:
+    """Column-vector matrix [4, 4] from a prim to metres, Z-up, at a time, else the default one."""
     stage = prim.GetStage()
-    to_stage = np.array(UsdGeom.XformCache().GetLocalToWorldTransform(prim), dtype=np.float64).T
+    cache = UsdGeom.XformCache(Usd.TimeCode.Default() if time is None else time)
+    to_stage = np.array(cache.GetLocalToWorldTransform(prim), dtype=np.float64).T
     if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.y:
         to_stage = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]]) @ to_stage
     metres = UsdGeom.GetStageMetersPerUnit(stage)

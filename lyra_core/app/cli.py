@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +12,6 @@ import typer
 from lyra_core import __version__
 from lyra_core.app import train
 from usd_export.options import HELP, MAX_TRIANGLES, EncodingChoice, Preset, Up
-
-# Spinning OpenMP workers slow each other down on few cores; torch reads this when it is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     name="lyra",
@@ -75,7 +71,12 @@ def generate(
     model: Annotated[str, typer.Option(help="Preset name, or the path of a preset `.yaml`.")] = "mini",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same file, byte for byte.")] = 0,
     max_gaussians: MaxGaussians = None,
+    encoding: Annotated[EncodingChoice, typer.Option(metavar="HOW", help=HELP["encoding"])] = "auto",
+    camera_height: Annotated[str | None, typer.Option(metavar="M", help=HELP["camera_height"])] = None,
     collider: Collider = True,
+    preset: Annotated[Preset, typer.Option(metavar="KIND", help=HELP["preset"])] = "indoor",
+    with_physics_scene: Annotated[bool, typer.Option("--with-physics-scene", help=HELP["with_physics_scene"])] = False,
+    ros_map: Annotated[Path | None, typer.Option(metavar="DIR", help=HELP["ros_map"])] = None,
     preview: Preview = None,
     save_inputs: Annotated[
         Path | None, typer.Option(help="Also save the image and depth map the scene is made from to this folder.")
@@ -93,7 +94,9 @@ def generate(
 
     * `lyra generate --image photo.jpg --depth photo.npz -o photo.usdz --seed 7`
 
-    * `lyra generate "a yard with two trees" -o yard --no-collider --json`
+    * `lyra generate "a yard with two trees" -o yard --preset outdoor --camera-height 1.6 --json`
+
+    * `lyra generate "a warehouse aisle" -o aisle5.usdz --encoding nurec`
     """
     from lyra_core.app.console import PhaseBars, show_summary, user_errors
 
@@ -101,9 +104,13 @@ def generate(
         from lyra_core.app.generate import GenerateRequest
         from lyra_core.app.generate import generate as run
 
+        from usd_export.arguments import parse_length
+
         request = GenerateRequest(
-            output, prompt, image, depth, model, seed, max_gaussians, collider, preview, save_inputs
-        )
+            output, prompt, image, depth, model, seed, max_gaussians, collider, preset, encoding,
+            None if camera_height is None else parse_length(camera_height, "--camera-height"),
+            with_physics_scene, ros_map, preview, save_inputs,
+        )  # fmt: skip
         with PhaseBars() as bars:
             summary = run(request, bars)
         show_summary(summary.as_dict(), as_json=as_json)
@@ -210,8 +217,8 @@ def check(
     from lyra_core.app.console import PhaseBars, user_errors
 
     with user_errors(debug):
-        from lyra_core.app.check import exit_code, show
         from usd_export.report_card import report_card
+        from usd_export.report_card.text import exit_code, show
 
         with PhaseBars() as bars:
             card = report_card(file, directory=report, physics=report is not None, progress=bars)

@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom
 
+from usd_export.cloud import GaussianCloud
+from usd_export.convert import Conversion, convert_scene
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
+from usd_export.layout import Encoding
 from usd_export.prims.cameras import CameraPath, write_cameras
+from usd_export.scene_reader import open_scene
+from usd_export.scene_writer import write_scene
+
+MakeCloud = Callable[..., GaussianCloud]
 
 WIDTH, HEIGHT = 640, 360
 INTRINSICS = np.array([500.0, 520.0, 300.5, 190.25])
@@ -130,3 +139,37 @@ def test_unusable_paths_are_refused(path: CameraPath, change: dict[str, object],
 def test_two_paths_of_one_name_are_refused(path: CameraPath, frame: Frame) -> None:
     with pytest.raises(UsdExportError, match="zoom_in"):
         write_cameras(Usd.Stage.CreateInMemory(), "/Cameras", [path, path], frame)
+
+
+@pytest.mark.parametrize("encoding", ["particlefield", "nurec"])
+def test_cameras_survive_a_second_export(
+    path: CameraPath, frame: Frame, make_cloud: MakeCloud, tmp_path: Path, encoding: Encoding
+) -> None:
+    """Also when the scene is turned, and where a scene for Isaac Sim 5 keeps them switched off."""
+    write_scene(tmp_path / "first.usdz", make_cloud(), frame, cameras=[path], encoding=encoding)
+    second = tmp_path / "second.usdz"
+    convert_scene(Conversion(tmp_path / "first.usdz", second, rotate=(0, 0, 90), encoding=encoding, collider=False))
+    record = open_scene(second)[1]
+    again = record.cameras[0]
+    assert (again.name, again.width, again.height) == (path.name, path.width, path.height)
+    np.testing.assert_allclose(again.intrinsics, path.intrinsics, atol=1e-6)
+    np.testing.assert_allclose(again.c2w, path.c2w, atol=1e-5)
+    assert not np.allclose(record.frame.matrix, frame.matrix)
+
+
+def test_cameras_of_others_are_left_out(frame: Frame, make_cloud: MakeCloud, tmp_path: Path) -> None:
+    write_scene(tmp_path / "scene", make_cloud(), frame)
+    stage = Usd.Stage.Open(str(tmp_path / "scene" / "scene.usda"))
+    UsdGeom.Camera.Define(stage, "/World/Camera")
+    stage.Save()
+    assert open_scene(tmp_path / "scene")[1].cameras == ()
+
+
+def test_incomplete_pinhole_is_named(path: CameraPath, frame: Frame, make_cloud: MakeCloud, tmp_path: Path) -> None:
+    write_scene(tmp_path / "scene", make_cloud(), frame, cameras=[path])
+    stage = Usd.Stage.Open(str(tmp_path / "scene" / "scene.usda"))
+    prim = stage.GetPrimAtPath(f"/World/Scene/Cameras/{path.name}")
+    prim.SetCustomDataByKey("lyra:pinhole:fx", "wide")
+    stage.Save()
+    with pytest.raises(UsdExportError, match=f"pinhole of the camera .*{path.name} is incomplete"):
+        open_scene(tmp_path / "scene")

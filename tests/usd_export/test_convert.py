@@ -178,6 +178,11 @@ def test_the_command_line_works_without_torch(scan: Path, tmp_path: Path) -> Non
     assert facts["gaussians"] == 5000
     assert facts["colliders"][0]["triangles"] > 100
     assert "axis y of the input" in facts["frame"]["upSource"]
+    checked = without_torch("check", "out.usdz", folder=tmp_path)
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "out.usdz: pass")
+    (tmp_path / "cut.usdz").write_bytes((tmp_path / "out.usdz").read_bytes()[:-200])
+    checked = without_torch("check", "cut.usdz", "--json", folder=tmp_path)
+    assert (checked.returncode, json.loads(checked.stdout)["verdict"]) == (1, "fail")
 
 
 @pytest.mark.parametrize(
@@ -189,6 +194,7 @@ def test_the_command_line_works_without_torch(scan: Path, tmp_path: Path) -> Non
         (["scan.ply", "out.usdz", "--crop", "-1,0,0"], "--crop has '-1,0,0'"),
         (["scan.ply", "out.usdz", "--camera-height", "tall"], "--camera-height"),
         (["info", "absent.usdz"], "absent.usdz does not exist"),
+        (["check", "absent.usdz"], "absent.usdz does not exist"),
     ],
 )
 def test_errors_are_one_line(

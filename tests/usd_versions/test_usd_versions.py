@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same code writes and reads the same values under the USD of Isaac Sim 5, of Isaac Sim 6, and of today.
 
-Each version lives in an environment of its own, which `make test-usd-versions` creates below `.venv`; the variable
+Each version lives in an environment of its own, which `make test` creates below `.venv`; the variable
 `LYRA_USD_PYTHONS` ("24.5=/path/to/python,25.11=...") names others. A version without an environment is skipped.
 """
 
@@ -29,7 +29,7 @@ def interpreter(version: str) -> Path:
     named = dict(pair.split("=", 1) for pair in os.environ.get("LYRA_USD_PYTHONS", "").split(",") if pair)
     python = Path(named.get(version, ROOT / ".venv" / f"usd-{version}" / "bin" / "python"))
     if not python.exists():
-        pytest.skip(f"no environment for usd-core {version}; make one with `make test-usd-versions`")
+        pytest.skip(f"no environment for usd-core {version}; `make test` makes one")
     return python
 
 

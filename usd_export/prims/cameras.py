@@ -13,7 +13,7 @@ so that a camera with fx != fy or an off-centre principal point is exact for USD
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +23,16 @@ from pxr import Gf, Sdf, Usd, UsdGeom
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.prims.metric_group import define_metric_group
-from usd_export.provenance import KEY, usd_dictionary
+from usd_export.provenance import KEY, python_dictionary, usd_dictionary
 
 _APERTURE = 20.955
 """Horizontal aperture of every camera, USD's own fallback, in tenths of a metre like the focal length."""
 _CLIPPING = (0.01, 1000.0)
 """Metres; Kit's fallback of 1 m for the near plane would cut into a room."""
 _USD_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+_PINHOLE = f"{KEY}:pinhole"
+_LENS = ("fx", "fy", "cx", "cy")
+_MAX_FRAMES = 100_000
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _write_camera(stage: Usd.Stage, path: str, camera: CameraPath, frame: Frame)
     prim.CreateVerticalApertureOffsetAttr((cy - camera.height / 2) * focal / fy)
     prim.CreateClippingRangeAttr(Gf.Vec2f(*_CLIPPING))
     pinhole = {"fx": fx, "fy": fy, "cx": cx, "cy": cy, "width": camera.width, "height": camera.height}
-    prim.GetPrim().SetCustomDataByKey(f"{KEY}:pinhole", usd_dictionary(pinhole))
+    prim.GetPrim().SetCustomDataByKey(_PINHOLE, usd_dictionary(pinhole))
     poses = [Gf.Matrix4d(pose.T.tolist()) for pose in _usd_poses(camera, frame)]
     pose = prim.AddTransformOp()
     pose.Set(poses[0])
@@ -115,3 +118,47 @@ def _usd_poses(camera: CameraPath, frame: Frame) -> NDArray[np.float64]:
     world = frame.matrix @ np.asarray(camera.c2w, np.float64)
     world[:, :3, :3] /= np.cbrt(np.linalg.det(world[:, :3, :3]))[:, None, None]
     return world @ _USD_FROM_OPENCV
+
+
+def read_cameras(
+    stage: Usd.Stage, frame: Frame, to_world: Callable[[Usd.Prim, Usd.TimeCode], NDArray[np.float64]]
+) -> tuple[CameraPath, ...]:
+    """The paths that `write_cameras` wrote; cameras of others, which know no pixels, are left out.
+
+    Args:
+        stage: Composed stage.
+        frame: Scene units to world metres, for poses in scene units.
+        to_world: Matrix [4, 4] from a prim at a time to metres, Z-up.
+
+    Raises:
+        UsdExportError: If a camera has poses or a pinhole that cannot be used.
+    """
+    return tuple(_read_camera(prim, pinhole, frame, to_world) for prim, pinhole in _pinholes(stage))
+
+
+def _pinholes(stage: Usd.Stage) -> Iterator[tuple[Usd.Prim, dict[str, float]]]:
+    """Camera prims that keep a pinhole, and its numbers."""
+    for prim in stage.Traverse():
+        kept = prim.GetCustomDataByKey(_PINHOLE) if prim.IsA(UsdGeom.Camera) else None
+        if isinstance(kept, dict):
+            pinhole = python_dictionary(kept)
+            if not all(isinstance(pinhole.get(name), int | float) for name in (*_LENS, "width", "height")):
+                raise UsdExportError(f"the pinhole of the camera {prim.GetPath()} is incomplete; remove the camera")
+            yield prim, pinhole
+
+
+def _read_camera(
+    prim: Usd.Prim,
+    pinhole: dict[str, float],
+    frame: Frame,
+    to_world: Callable[[Usd.Prim, Usd.TimeCode], NDArray[np.float64]],
+) -> CameraPath:
+    times = UsdGeom.Xformable(prim).GetTimeSamples()
+    if len(times) > _MAX_FRAMES:
+        raise UsdExportError(f"the camera {prim.GetPath()} has {len(times)} poses, more than {_MAX_FRAMES}; remove it")
+    codes = [Usd.TimeCode(time) for time in times] or [Usd.TimeCode.Default()]
+    poses = np.linalg.inv(frame.matrix) @ np.stack([to_world(prim, code) for code in codes]) @ _USD_FROM_OPENCV
+    determinants = np.linalg.det(poses[:, :3, :3])
+    poses[:, :3, :3] /= np.cbrt(np.where(determinants > 0, determinants, 1.0))[:, None, None]
+    lens = np.array([pinhole[name] for name in _LENS], np.float64)
+    return CameraPath(prim.GetName(), poses, lens, int(pinhole["width"]), int(pinhole["height"]))

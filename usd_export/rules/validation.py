@@ -31,7 +31,7 @@ def check(path: str | Path) -> list[Finding]:
         Findings without duplicates, errors first; empty if all is well.
 
     Raises:
-        UsdExportError: If the path does not exist or has an unknown suffix.
+        UsdExportError: If the path does not exist or has an unknown suffix, or if this OpenUSD is too old to check.
     """
     file = Path(path)
     if not file.exists():
@@ -48,6 +48,8 @@ def _file_findings(file: Path) -> list[Finding]:
     known = (*SPLAT_SUFFIXES, *USD_SUFFIXES)
     if not file.name.lower().endswith(known):
         raise UsdExportError(f"{file} has an unknown suffix; use {', '.join(known)} or a scene folder")
+    if not splat_format(file):
+        _require_validators()
     try:
         if splat_format(file):
             open_scene(file)
@@ -56,6 +58,14 @@ def _file_findings(file: Path) -> list[Finding]:
             return [*_package_findings(file), *_stage_findings(open_stage(file))]
     except UsdExportError as error:
         return [Finding("error", "lyra:readable", str(error), str(file))]
+
+
+def _require_validators() -> None:
+    try:
+        from pxr import UsdValidation  # noqa: F401
+    except ImportError as error:
+        version = ".".join(map(str, Usd.GetVersion()))
+        raise UsdExportError(f"OpenUSD {version} has no UsdValidation; check with a newer usd-core") from error
 
 
 def _ordered(found: list[Finding]) -> list[Finding]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lyra check`: the report card of one file."""
+"""A report card as lines for a person, and as an exit code."""
 
 from __future__ import annotations
 
-from usd_export.report_card import ReportCard
+from usd_export.report_card.card import ReportCard
 
 
 def exit_code(card: ReportCard, *, strict: bool) -> int:
