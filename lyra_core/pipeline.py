@@ -140,7 +140,8 @@ class LyraPipeline:
         phase("warp")
         guidance = self.guidance(base.image, normalized, cameras)
         phase("latents")
-        conditioning = self.conditioning(base.image, normalized, cameras, self.teacher(guidance, generator=generator))
+        video = self.videos(guidance, base.image, generator, progress)
+        conditioning = self.conditioning(base.image, normalized, cameras, video)
         phase("gaussians")
         gaussians = self.decode(conditioning).prune(max_count=max_gaussians)
         phase("colours")
@@ -171,7 +172,7 @@ class LyraPipeline:
 
     def guidance(self, image: Tensor, depth: DepthEstimate, cameras: Cameras) -> Warp:
         """What the paths see of the 3D cache, with holes filled as the preset says."""
-        cache = Cache3D(image, depth, footprint=self.preset.warp_footprint)
+        cache = Cache3D(image, depth, self.preset.warp_footprint, foreground=self.preset.foreground_masking)
         return fill_holes(cache.render(cameras), mode=self.preset.hole_fill)
 
     def condition(
@@ -181,8 +182,15 @@ class LyraPipeline:
         normalized, _ = normalize(depth)
         cameras = camera_paths(normalized, self.preset)
         guidance = self.guidance(image, normalized, cameras)
-        generator = generator or torch.Generator().manual_seed(0)
-        return self.conditioning(image, normalized, cameras, self.teacher(guidance, generator=generator))
+        video = self.videos(guidance, image, generator or torch.Generator().manual_seed(0))
+        return self.conditioning(image, normalized, cameras, video)
+
+    def videos(
+        self, guidance: Warp, image: Tensor, generator: torch.Generator, progress: Progress = no_progress
+    ) -> VideoLatents:
+        """What the teacher makes of the guidance; the image gives it the first frame."""
+        height, width = guidance.mask.shape[-2:]
+        return self.teacher(guidance, fit_image(image, height, width), generator=generator, progress=progress)
 
     def conditioning(self, image: Tensor, depth: DepthEstimate, cameras: Cameras, video: VideoLatents) -> Conditioning:
         """Adds encoded rays and, for an anchored decoder, the anchors."""

@@ -9,13 +9,15 @@ encoding: no transformer is asked, and the teacher shows exactly the filled guid
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lyra_core.conditioning.warp import Warp
 from lyra_core.errors import LyraError
+from lyra_core.progress import Progress, no_progress
+from lyra_core.teacher.diffusion import GuidedDiffusion
+from lyra_core.teacher.guidance import condition_latents, from_diffusion, guidance_latents
 from lyra_core.teacher.tokenizer import Tokenizer
 
 
@@ -36,53 +38,48 @@ class VideoLatents:
     known: Tensor
 
 
-class GuidedTransformer(Protocol):
-    """Samples the latents of V videos under guidance."""
-
-    def __call__(
-        self, guidance: Tensor, visibility: Tensor, *, start_strength: float, generator: torch.Generator
-    ) -> Tensor:
-        """Returns latents [V, 16, T, h, w].
-
-        guidance, visibility: [V, 16, T, h, w] encoded warp and encoded mask (-1 hole, 1 seen).
-        """
-        ...
-
-
 class Teacher:
     """Warped guidance to latents."""
 
     def __init__(
-        self, tokenizer: Tokenizer, transformer: GuidedTransformer | None = None, start_strength: float = 1.0
+        self, tokenizer: Tokenizer, diffusion: GuidedDiffusion | None = None, start_strength: float = 1.0
     ) -> None:
         """start_strength: 1 starts from noise (published), 0 takes the encoded guidance as it is.
 
-        Raises LyraError for a strength outside [0, 1], and for one above 0 without a transformer.
+        Raises LyraError for a strength outside [0, 1], and for one above 0 without a diffusion model.
         """
         if not 0.0 <= start_strength <= 1.0:
             raise LyraError(f"start_strength {start_strength} is outside [0, 1]. Choose a value within.")
-        if start_strength > 0.0 and transformer is None:
+        if start_strength > 0.0 and diffusion is None:
             raise LyraError(
-                f"start_strength {start_strength} needs the teacher's transformer, and there is none. "
+                f"start_strength {start_strength} needs the teacher's diffusion model, and there is none. "
                 "Configure its weights, or set start_strength to 0."
             )
         self.tokenizer = tokenizer
-        self.transformer = transformer
+        self.diffusion = diffusion
         self.start_strength = start_strength
 
     @torch.no_grad()
-    def __call__(self, warp: Warp, *, generator: torch.Generator) -> VideoLatents:
+    def __call__(
+        self, warp: Warp, image: Tensor, *, generator: torch.Generator, progress: Progress = no_progress
+    ) -> VideoLatents:
         """Latents and frames of the videos along V camera paths.
 
         Args:
             warp: of shape [V, F], already filled (the teacher gets no black holes unless configured so).
+            image: what all paths start from `[H, W, 3]` in [0, 1], at the size of the warp.
             generator: source of all noise; not drawn from at strength 0.
+            progress: listens to the steps of the sampler.
         """
-        guidance = self.tokenizer.encode(_to_video(warp.rgb))
-        if self.transformer is None or self.start_strength == 0.0:
-            return VideoLatents(guidance, warp.rgb, warp.z, warp.mask)
-        visibility = self.tokenizer.encode(_to_video(warp.mask[..., None].expand_as(warp.rgb).to(warp.rgb)))
-        latents = self.transformer(guidance, visibility, start_strength=self.start_strength, generator=generator)
+        video = _to_video(warp.rgb)
+        if self.diffusion is None or self.start_strength == 0.0:
+            return VideoLatents(self.tokenizer.encode(video), warp.rgb, warp.z, warp.mask)
+        guidance = guidance_latents(self.tokenizer, video[:, None], warp.mask[:, None], self.diffusion.slots)
+        condition = condition_latents(self.tokenizer, 2 * image.movedim(-1, 0)[None] - 1, guidance.shape[2])
+        diffused = self.diffusion(
+            guidance, condition, start_strength=self.start_strength, generator=generator, progress=progress
+        )
+        latents = from_diffusion(self.tokenizer, diffused)
         return VideoLatents(latents, _to_frames(self.tokenizer.decode(latents)), warp.z, warp.mask)
 
 

@@ -89,12 +89,18 @@ class Tokenizer(nn.Module):
             Latents [B, 16, 1 + k, H/8, W/8]. Raises LyraError for other sizes.
         """
         self._require_blocks(video)
+        video = video.to(self.dtype)
         return torch.cat([self.network.encode(clip).latent_dist.mode() for clip in video.split(1)])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, 16, T, h, w], not normalised, to video [B, 3, 1 + 8 (T - 1), 8 h, 8 w] near [-1, 1]."""
-        return torch.cat([self.network.decode(clip).sample for clip in latents.split(1)])
+        return torch.cat([self.network.decode(clip).sample for clip in latents.to(self.dtype).split(1)])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; whatever goes in is cast to it."""
+        return next(self.network.parameters()).dtype
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -6,17 +6,33 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from lyra_core.conditioning.depth import DepthEstimator, EmbeddedDepth, MogeDepth, TransformersDepth
 from lyra_core.decoder import DecoderConfig, GaussianDecoder
 from lyra_core.errors import LyraError
+from lyra_core.teacher.diffusion import GuidedDiffusion
 from lyra_core.teacher.image import NoTextToImage, TextToImage
+from lyra_core.teacher.sampler import SamplerConfig
 from lyra_core.teacher.teacher import Teacher
+from lyra_core.teacher.text import TextEmbeddings
 from lyra_core.teacher.tokenizer import Tokenizer
+from lyra_core.teacher.transformer import TransformerConfig, VideoTransformer
 from lyra_core.weights.manifest import verified
-from lyra_core.weights.presets import Component, Preset
+from lyra_core.weights.presets import Component, Preset, one_line
 from lyra_core.weights.quantized import load_weights
+
+
+class _DiffusionConfig(BaseModel):
+    """The `config` of a `gen3c` teacher."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    transformer: TransformerConfig = TransformerConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    text: str | None = None
+    """File of the text embeddings; None for zeros, the published mode without a text encoder."""
 
 
 def build_images(preset: Preset) -> TextToImage:
@@ -51,10 +67,32 @@ def build_tokenizer(preset: Preset) -> Tokenizer:
 
 
 def build_teacher(preset: Preset) -> Teacher:
-    """The teacher around the tokenizer."""
-    if preset.teacher.kind != "guidance":
-        raise _unknown(preset, "teacher", preset.teacher, "guidance")
-    return Teacher(build_tokenizer(preset), start_strength=preset.start_strength)
+    """The teacher: the tokenizer, and for `gen3c` the diffusion model."""
+    if preset.teacher.kind == "guidance":
+        return Teacher(build_tokenizer(preset), start_strength=preset.start_strength)
+    if preset.teacher.kind == "gen3c":
+        return Teacher(build_tokenizer(preset), build_diffusion(preset), preset.start_strength)
+    raise _unknown(preset, "teacher", preset.teacher, "gen3c, guidance")
+
+
+def build_diffusion(preset: Preset) -> GuidedDiffusion:
+    """The teacher's diffusion model; `config` may hold `transformer`, `sampler` and the file of `text` embeddings."""
+    try:
+        config = _DiffusionConfig.model_validate(preset.teacher.config)
+    except ValidationError as error:
+        raise LyraError(f"preset {preset.name!r} has a wrong teacher config: {one_line(error)}") from error
+    path = _path(preset, preset.teacher)
+    with torch.device("meta"):
+        transformer = VideoTransformer(config.transformer)
+    try:
+        transformer.network.load_state_dict(_state(path), assign=True)
+    except RuntimeError as error:
+        raise LyraError(f"weights {path} do not fit the teacher of preset {preset.name!r}.") from error
+    if config.text is None:
+        text = TextEmbeddings.zeros(config.transformer.text_dim)
+    else:
+        text = TextEmbeddings.load(verified(preset.weights_folder, config.text))
+    return GuidedDiffusion(transformer, text, config.sampler)
 
 
 def build_decoder(preset: Preset) -> GaussianDecoder:

@@ -74,6 +74,8 @@ class Preset(_Strict):
     """Length of the paths: as published, or limited by the free space in front of the camera."""
     warp_footprint: Literal["bilinear", "adaptive"] = "bilinear"
     """How a cached point is splatted into a new view."""
+    foreground_masking: bool = True
+    """Whether bilinear splats drop what the foreground may have hidden from the input view."""
     hole_fill: Literal["none", "background"] = "none"
     """What the teacher sees where the cache sees nothing."""
     start_strength: float = Field(default=1.0, ge=0.0, le=1.0)
@@ -137,12 +139,13 @@ def load_preset(name: str) -> Preset:
     try:
         preset = Preset.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LyraError(f"{path} is not a preset: {_one_line(error)}") from error
+        raise LyraError(f"{path} is not a preset: {one_line(error)}") from error
     preset._path = path.absolute()
     return preset
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The first thing that is wrong, in one line."""
     if isinstance(error, ValidationError):
         detail = error.errors()[0]
         return f"{'.'.join(map(str, detail['loc'])) or 'content'}: {detail['msg']}"

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The teacher's slot: strength 0 is the encoded guidance, a transformer sees guidance and visibility."""
+"""The teacher's slot: strength 0 is the encoded guidance, above it a diffusion model makes the videos."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +11,13 @@ from diffusers import AutoencoderKLCosmos
 
 from lyra_core.conditioning.warp import Warp
 from lyra_core.errors import LyraError
+from lyra_core.teacher.diffusion import GuidedDiffusion
+from lyra_core.teacher.sampler import SamplerConfig
 from lyra_core.teacher.teacher import Teacher
+from lyra_core.teacher.text import TextEmbeddings
 from lyra_core.teacher.tokenizer import Tokenizer
+from lyra_core.teacher.transformer import TransformerConfig, VideoTransformer
+from lyra_core.weights.quantized import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +33,16 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture
 def warp() -> Warp:
     generator = torch.Generator().manual_seed(1)
-    rgb = torch.rand(2, 9, 16, 24, 3, generator=generator)
-    mask = torch.rand(2, 9, 16, 24, generator=generator) > 0.3
-    return Warp(rgb, torch.ones(2, 9, 16, 24), mask)
+    rgb = torch.rand(2, 9, 16, 32, 3, generator=generator)
+    mask = torch.rand(2, 9, 16, 32, generator=generator) > 0.3
+    return Warp(rgb, torch.ones(2, 9, 16, 32), mask)
 
 
 def test_strength_zero_is_the_encoded_guidance(tokenizer: Tokenizer, warp: Warp) -> None:
     generator = torch.Generator().manual_seed(2)
     before = generator.get_state()
-    videos = Teacher(tokenizer, start_strength=0.0)(warp, generator=generator)
-    assert videos.latents.shape == (2, 16, 2, 2, 3)
+    videos = Teacher(tokenizer, start_strength=0.0)(warp, warp.rgb[0, 0], generator=generator)
+    assert videos.latents.shape == (2, 16, 2, 2, 4)
     assert videos.latents.equal(tokenizer.encode(warp.rgb.permute(0, 4, 1, 2, 3) * 2 - 1))
     assert videos.frames is warp.rgb
     assert videos.z is warp.z
@@ -43,25 +50,62 @@ def test_strength_zero_is_the_encoded_guidance(tokenizer: Tokenizer, warp: Warp)
     assert generator.get_state().equal(before)
 
 
-def test_a_transformer_is_given_guidance_and_visibility(tokenizer: Tokenizer, warp: Warp) -> None:
-    def transformer(
-        guidance: torch.Tensor, visibility: torch.Tensor, *, start_strength: float, generator: torch.Generator
-    ) -> torch.Tensor:
-        noise = torch.randn(guidance.shape, generator=generator)
-        return guidance + visibility + start_strength * noise
-
-    teacher = Teacher(tokenizer, transformer, start_strength=0.5)
-    videos = teacher(warp, generator=torch.Generator().manual_seed(3))
-    seen = (warp.mask[:, None].float() * 2 - 1).expand(-1, 3, -1, -1, -1)
-    expected = transformer(
-        tokenizer.encode(warp.rgb.permute(0, 4, 1, 2, 3) * 2 - 1),
-        tokenizer.encode(seen),
-        start_strength=0.5,
-        generator=torch.Generator().manual_seed(3),
-    )
-    torch.testing.assert_close(videos.latents, expected)
-    shown = tokenizer.decode(expected).permute(0, 2, 3, 4, 1) / 2 + 0.5
+def test_the_diffusion_model_starts_from_the_image_under_the_guidance(tokenizer: Tokenizer, warp: Warp) -> None:
+    """All videos start from the same noise, so each is the same alone and among others."""
+    teacher = Teacher(tokenizer, tiny_diffusion(), start_strength=1.0)
+    image = warp.rgb[0, 0]
+    steps: list[tuple[str, int, int]] = []
+    videos = teacher(warp, image, generator=seeded(3), progress=lambda *step: steps.append(step))
+    assert steps == [("latents", step, 6) for step in range(1, 7)]
+    alone = teacher(Warp(*(part[1:] for part in warp[:3])), image, generator=seeded(3))
+    torch.testing.assert_close(videos.latents[1:], alone.latents, atol=1e-5, rtol=0)
+    assert not torch.allclose(videos.latents[0], videos.latents[1], atol=1e-2)
+    first = tokenizer.encode(2 * image.movedim(-1, 0)[None, :, None] - 1)
+    assert (videos.latents[:, :, :1] - first).abs().mean() < 0.1 * (videos.latents[:, :, 1:] - first).abs().mean()
+    shown = tokenizer.decode(videos.latents).permute(0, 2, 3, 4, 1) / 2 + 0.5
     torch.testing.assert_close(videos.frames, shown.clamp(0, 1))
+
+
+def test_a_lower_strength_stays_nearer_to_the_guidance(tokenizer: Tokenizer, warp: Warp) -> None:
+    image, guidance = warp.rgb[0, 0], tokenizer.encode(warp.rgb.permute(0, 4, 1, 2, 3) * 2 - 1)
+    distances = [
+        (Teacher(tokenizer, tiny_diffusion(12), strength)(warp, image, generator=seeded(3)).latents - guidance)
+        .abs()
+        .mean()
+        for strength in (0.25, 1.0)
+    ]
+    assert distances[0] < 0.5 * distances[1]
+
+
+def tiny_diffusion(steps: int = 3) -> GuidedDiffusion:
+    """A real network of one small block, for one source view."""
+    config = TransformerConfig(
+        slots=1, heads=2, head_dim=24, layers=1, text_dim=8, adaln_lora_dim=4, max_size=(4, 8, 8)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformer = VideoTransformer(config)
+    return GuidedDiffusion(transformer, TextEmbeddings.zeros(8), SamplerConfig(steps=steps))
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_text_embeddings_of_another_model_are_refused() -> None:
+    with pytest.raises(LyraError, match="1024 channels, but the transformer reads 8"):
+        GuidedDiffusion(tiny_diffusion().transformer, TextEmbeddings.zeros(1024), SamplerConfig())
+
+
+def test_text_embeddings_come_back(tmp_path: Path) -> None:
+    embeddings = TextEmbeddings(torch.rand(4, 8), torch.rand(4, 8))
+    embeddings.save(tmp_path / "text.safetensors")
+    again = TextEmbeddings.load(tmp_path / "text.safetensors")
+    assert again.prompt.equal(embeddings.prompt)
+    assert again.of("unconditional").equal(embeddings.negative)
+    save_weights(tmp_path / "other.safetensors", {"prompt": torch.rand(4, 8)}, "fp32")
+    with pytest.raises(LyraError, match="holds no text embeddings"):
+        TextEmbeddings.load(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize("strength", [-0.1, 0.5, 1.0, 1.5])
