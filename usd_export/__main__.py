@@ -54,12 +54,8 @@ def _check(words: list[str]) -> int:
         epilog="example: python -m usd_export check scene.usdz --report quality",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a splat file, a USD file or a scene folder")
-    parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="also judge geometry and physics, on pages in DIR"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="fail on warnings and on what was not judged, too"
-    )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="also judge geometry and physics, on pages in DIR")
+    parser.add_argument("--strict", action="store_true", help="fail on warnings and on what was not judged, too")
     parser.add_argument("--json", action="store_true", help="print one machine-readable object, e.g. --json")
     options = parser.parse_args(words)
     from usd_export.report_card import report_card
@@ -73,10 +69,14 @@ def _check(words: list[str]) -> int:
 def _convert(words: list[str]) -> int:
     options = _parser().parse_args(_joined(words))
     from usd_export.arguments import parse_conversion
-    from usd_export.convert import convert_scene
+    from usd_export.convert import prepare_scene, write_prepared
 
-    for file in convert_scene(parse_conversion(**vars(options))):
+    conversion = parse_conversion(**vars(options))
+    scene = prepare_scene(conversion, lambda phase, step, total: None)
+    for file in write_prepared(conversion, scene):
         print(file)
+    for note in scene.notes:
+        print(f"note: {note}", file=sys.stderr)
     return 0
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.cloud import GaussianCloud
+from usd_export.encodings.particle_field import HALF_WARNING
 from usd_export.errors import UsdExportError
 from usd_export.files import require_writable_folder
 from usd_export.formats.file_kind import file_kind
@@ -31,7 +32,7 @@ from usd_export.scene_writer import default_encoding, require_scene_options, req
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh
-    from usd_export.robotics import GroundReport, Robotics
+    from usd_export.robotics import Robotics
 
 Progress = Callable[[str, int, int], None]
 """Receives (phase, step, total)."""
@@ -102,12 +103,13 @@ class Conversion:
 
 @dataclass(frozen=True)
 class PreparedScene:
-    """All parts of a scene, ready to be written."""
+    """All parts of a scene, ready to be written; `notes` are what a user should read about it."""
 
     cloud: GaussianCloud
     record: SceneRecord
     collider: ColliderMesh | None
     robotics: Robotics | None
+    notes: tuple[str, ...]
 
 
 def convert_scene(conversion: Conversion, progress: Progress | None = None) -> list[Path]:
@@ -156,9 +158,10 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
         progress("robotics", 0, 1)
         robotics = build_robotics(collider, frame, record.camera_hull)
         if conversion.ground_check:
-            _require_ground(check_ground(collider, frame, robotics))
+            check_ground(collider, frame, robotics).require()
     record = replace(record, frame=frame, provenance=_provenance(conversion, record, frame))
-    return PreparedScene(cloud, record, collider, robotics)
+    notes = [*record.provenance["warnings"], *([HALF_WARNING] if conversion.half else [])]
+    return PreparedScene(cloud, record, collider, robotics, (*notes, *(robotics.notes if robotics else ())))
 
 
 def _new_collider(
@@ -176,13 +179,6 @@ def _new_collider(
         max_triangles=conversion.max_triangles,
         progress=progress,
     )
-
-
-def _require_ground(report: GroundReport) -> None:
-    problems = report.problems()
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise UsdExportError(f"{problems[0]}{more}; nothing was written: look at the floor or leave out --ground-check")
 
 
 def write_prepared(conversion: Conversion, scene: PreparedScene) -> list[Path]:

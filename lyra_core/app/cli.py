@@ -76,6 +76,7 @@ def generate(
     collider: Collider = True,
     preset: Annotated[Preset, typer.Option(metavar="KIND", help=HELP["preset"])] = "indoor",
     with_physics_scene: Annotated[bool, typer.Option("--with-physics-scene", help=HELP["with_physics_scene"])] = False,
+    ground_check: Annotated[bool, typer.Option("--ground-check", help=HELP["ground_check"])] = False,
     ros_map: Annotated[Path | None, typer.Option(metavar="DIR", help=HELP["ros_map"])] = None,
     preview: Preview = None,
     save_inputs: Annotated[
@@ -103,13 +104,14 @@ def generate(
     with user_errors(debug):
         from lyra_core.app.generate import GenerateRequest
         from lyra_core.app.generate import generate as run
-
         from usd_export.arguments import parse_length
 
         request = GenerateRequest(
-            output, prompt, image, depth, model, seed, max_gaussians, collider, preset, encoding,
-            None if camera_height is None else parse_length(camera_height, "--camera-height"),
-            with_physics_scene, ros_map, preview, save_inputs,
+            output, prompt=prompt, image=image, depth=depth, model=model, seed=seed, max_gaussians=max_gaussians,
+            collider=collider, collider_preset=preset, encoding=encoding,
+            camera_height=None if camera_height is None else parse_length(camera_height, "--camera-height"),
+            physics_scene=with_physics_scene, ground_check=ground_check, ros_map=ros_map, preview=preview,
+            save_inputs=save_inputs,
         )  # fmt: skip
         with PhaseBars() as bars:
             summary = run(request, bars)

@@ -8,7 +8,6 @@ import signal
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -20,6 +19,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.table import Table
 from rich.text import Text
 
+from lyra_core.app.phases import PhaseListener
+
 LONGEST_MESSAGE = 600
 """Messages are cut after this many characters; some libraries list every tensor of a network."""
 
@@ -27,26 +28,21 @@ INTERRUPTED = 130
 """Exit code of a run stopped with Ctrl-C, as shells expect."""
 
 
-class PhaseBars:
-    """A progress listener that draws one bar per phase and keeps the phases' times.
+class PhaseBars(PhaseListener):
+    """Draws one bar per phase.
 
     Off a terminal it prints one line per finished phase instead. Ctrl-C is remembered and raised again when the next
     phase or step begins: libraries swallow it where it meets them in an import or a callback.
-
-    Attributes:
-        seconds: wall time of every finished phase, in order [s].
     """
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+        super().__init__()
         self._console = Console(stderr=True)
         columns: list[ProgressColumn | str] = [
             TextColumn("{task.description:<12}"), BarColumn(bar_width=36), TimeElapsedColumn(),
         ]  # fmt: skip
         self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._phase: str | None = None
-        self._task: TaskID | None = None
-        self._start = 0.0
+        self._task = TaskID(0)
         self._interrupted = False
         self._handler: Any = None
 
@@ -70,26 +66,25 @@ class PhaseBars:
             signal.signal(signal.SIGINT, self._handler)
 
     def __call__(self, phase: str, step: int, total: int) -> None:
-        """The `Progress` protocol: a new phase name ends the phase before."""
+        """Raises KeyboardInterrupt after a Ctrl-C that somebody swallowed."""
         if self._interrupted:
             raise KeyboardInterrupt
-        if phase != self._phase:
-            self.finish()
-            self._phase, self._start = phase, time.monotonic()
-            self._task = self._bars.add_task(phase, total=None)
-        if self._task is not None and total > 1:
+        super().__call__(phase, step, total)
+
+    def begun(self, phase: str) -> None:
+        """Adds a bar of unknown length."""
+        self._task = self._bars.add_task(phase, total=None)
+
+    def stepped(self, step: int, total: int) -> None:
+        """Moves the bar, if there are steps."""
+        if total > 1:
             self._bars.update(self._task, completed=step, total=total)
 
-    def finish(self) -> None:
-        """Ends the current phase, so that `seconds` is complete."""
-        if self._phase is None or self._task is None:
-            return
-        seconds = time.monotonic() - self._start
-        self.seconds[self._phase] = round(self.seconds.get(self._phase, 0.0) + seconds, 3)
+    def ended(self, phase: str, seconds: float) -> None:
+        """Fills the bar, or prints its line."""
         self._bars.update(self._task, completed=1, total=1)
         if not self._console.is_terminal:
-            self._console.print(f"{self._phase:<12} {seconds:6.1f} s", highlight=False)
-        self._phase = None
+            self._console.print(f"{phase:<12} {seconds:6.1f} s", highlight=False)
 
 
 @contextmanager

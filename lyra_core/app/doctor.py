@@ -18,7 +18,8 @@ from lyra_core.errors import LyraError
 
 State = Literal["ok", "missing", "broken"]
 
-_REQUIRED = ("torch", "diffusers", "numba", "usd-core", "scikit-image", "trimesh", "omniverse-asset-validator")
+REQUIRED = ("torch", "diffusers", "numba", "usd-core", "scikit-image", "trimesh", "omniverse-asset-validator")
+"""Distributions that lyra-sim cannot do without."""
 _OPTIONAL = {"gsplat": "cuda", "mamba-ssm": "cuda", "newton": "physics", "viser": "view", "ray": "batch"}
 
 
@@ -50,7 +51,7 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Looks at everything; changes nothing."""
     findings = [Finding("lyra-sim", "ok", __version__), _python()]
-    findings += [_package(name, None) for name in _REQUIRED]
+    findings += [_package(name, None) for name in REQUIRED]
     findings += [_package(name, extra) for name, extra in _OPTIONAL.items()]
     findings += [_guarded("compute", _compute), _guarded("CUDA", _cuda)]
     findings += _weights()

@@ -45,7 +45,7 @@ def export(conversion: Conversion, preview: Path | None, bars: PhaseBars) -> dic
         "peak_memory_mb": peak_memory_mb(),
         "model": record.provenance.get("model"),
         "seed": record.provenance.get("seed"),
-        "warnings": record.provenance["warnings"],
+        "warnings": list(scene.notes),
         "provenance": record.provenance,
         "collider": None if collider is None else asdict(collider.report),
     }

@@ -1,24 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lyra generate`: a prompt or a picture to a scene file, a preview and a provenance file."""
+"""A prompt or a picture to a scene, a preview and a provenance file: what `lyra generate` and the worker share."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lyra_core.app.console import PhaseBars
 from lyra_core.app.outputs import OutputPaths, output_paths, peak_memory_mb, write_json
+from lyra_core.app.phases import PhaseListener
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing, require_writable_folder
+from usd_export.options import EncodingChoice, Preset
 
 if TYPE_CHECKING:
+    from lyra_core.pipeline import LyraPipeline
     from lyra_core.scene import Scene
+    from usd_export.placement.scale import Measurement
+    from usd_export.scene_writer import Target
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """What the user asked for."""
+    """What the user asked for.
+
+    Attributes:
+        output: `*.usdz`, a file of splats, or a folder.
+        prompt: what to show; exactly one of prompt and image.
+        image: a picture instead.
+        depth: depth map of that picture.
+        model: preset name, or the path of a preset file.
+        seed: decides everything that is drawn.
+        max_gaussians: keeps the most opaque ones only.
+        collider: whether the scene gets a collider, and what robots need to know.
+        collider_preset: kind of scene the collider is built for.
+        encoding: how the Gaussians are stored; `auto` is universal in a folder, else a particle field.
+        camera_height: height of the camera above the floor; None keeps the model's own scale.
+        physics_scene: whether the file plays on its own.
+        ground_check: whether to refuse a scene that has a spawn pose without floor, or none.
+        ros_map: folder for the occupancy map as ROS has it; made if only its parent exists.
+        preview: preview picture; None puts it beside the scene.
+        save_inputs: folder for the image and the depth map that the scene is made from.
+    """
 
     output: Path
     prompt: str | None = None
@@ -28,37 +52,61 @@ class GenerateRequest:
     seed: int = 0
     max_gaussians: int | None = None
     collider: bool = True
+    collider_preset: Preset = "indoor"
+    encoding: EncodingChoice = "auto"
+    camera_height: Measurement | None = None
+    physics_scene: bool = False
+    ground_check: bool = False
+    ros_map: Path | None = None
     preview: Path | None = None
     save_inputs: Path | None = None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What one run made; the content of `--json`."""
+    """What one run made; the content of `--json`. Lengths are metres, positions those of the Z-up world."""
 
     files: list[str]
     gaussians: int
+    sh_degree: int
     bounds_m: dict[str, list[float]]
+    trusted_viewpoints_m: dict[str, Any]
+    metric: bool
+    scale_source: str
     seconds: dict[str, float]
     peak_memory_mb: float
     model: str
     seed: int
     warnings: list[str]
-    provenance: dict[str, Any] = field(default_factory=dict)
-    collider: dict[str, Any] | None = None
+    provenance: dict[str, Any]
+    collider: dict[str, Any] | None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
 
 
-def generate(request: GenerateRequest, bars: PhaseBars) -> Summary:
+def load_pipeline(model: str) -> LyraPipeline:
+    """The model from its verified weights. Raises LyraError when they are not there."""
+    from lyra_core.pipeline import LyraPipeline
+
+    return LyraPipeline.from_pretrained(model)
+
+
+def generate(
+    request: GenerateRequest, listener: PhaseListener, load: Callable[[str], LyraPipeline] = load_pipeline
+) -> Summary:
     """Runs the corridor and writes everything; the output places are checked first.
+
+    Args:
+        request: what to make.
+        listener: hears of every phase; what it raises ends the run.
+        load: where the model comes from, for callers that keep it.
 
     Raises LyraError or UsdExportError; then nothing was written and older files are untouched.
     """
     paths = _checked(request)
-    bars("inputs", 0, 1)
+    listener("inputs", 0, 1)
     from lyra_core.depth_maps import read_depth
     from lyra_core.images import read_image
     from lyra_core.weights.presets import load_preset
@@ -68,23 +116,35 @@ def generate(request: GenerateRequest, bars: PhaseBars) -> Summary:
     image = read_image(request.image) if request.image else None
     depth = read_depth(request.depth, preset.assumed_intrinsics) if request.depth else None
 
-    bars("model", 0, 1)
-    from lyra_core.pipeline import LyraPipeline
-
-    pipeline = LyraPipeline.from_pretrained(request.model)
-    scene = pipeline(
-        request.prompt, image=image, depth=depth, seed=request.seed, max_gaussians=request.max_gaussians, progress=bars
+    listener("model", 0, 1)
+    scene = load(request.model)(
+        request.prompt,
+        image=image,
+        depth=depth,
+        seed=request.seed,
+        max_gaussians=request.max_gaussians,
+        progress=listener,
     )
+    scene.collider_preset = request.collider_preset
     if request.image:
         scene.provenance["inputs"] = _input_hashes(request)
-    bars("frame", 0, 1)
+    listener("frame", 0, 1)
+    scene = scene.scaled_to(request.camera_height) if request.camera_height else scene
     scene.frame  # noqa: B018 - the parts below are built here so that their times show as phases
+    notes: tuple[str, ...] = ()
     if request.collider:
-        bars("collider", 0, 1)
+        listener("collider", 0, 1)
         scene.collider  # noqa: B018
-    files = _write(scene, request, paths, bars)
-    bars.finish()
-    return _summary(scene, request, files, bars)
+        if paths.kind != "splats":
+            listener("robotics", 0, 1)
+            notes = scene.robotics.notes
+    if request.ground_check:
+        from usd_export.robotics import check_ground
+
+        check_ground(scene.collider, scene.frame, scene.robotics).require()
+    files = _write(scene, request, paths, listener)
+    listener.finish()
+    return _summary(scene, request, files, notes, listener)
 
 
 def _input_hashes(request: GenerateRequest) -> dict[str, str]:
@@ -95,25 +155,38 @@ def _input_hashes(request: GenerateRequest) -> dict[str, str]:
     return {name: digest for path in files for name, digest in input_hashes(path).items()}
 
 
-def _write(scene: Scene, request: GenerateRequest, paths: OutputPaths, bars: PhaseBars) -> list[Path]:
+def _write(scene: Scene, request: GenerateRequest, paths: OutputPaths, listener: PhaseListener) -> list[Path]:
     """All files; the ones beside the scene get their names only once the scene has its own."""
     from lyra_core.app.preview import write_preview
 
     inputs = save_inputs(scene, request.save_inputs) if request.save_inputs else []
     with replacing(paths.preview) as preview, replacing(paths.provenance) as provenance:
-        bars("preview", 0, 1)
+        listener("preview", 0, 1)
         title = request.prompt or (request.image.name if request.image else "")
         write_preview(preview, scene, title, collider=request.collider)
         write_json(provenance, {**scene.provenance, "frame": _frame_facts(scene)})
-        bars("write", 0, 1)
-        files = scene.save(paths.scene, collider=request.collider)
-    return [*files, paths.preview, paths.provenance, *inputs]
+        listener("write", 0, 1)
+        files = scene.save(
+            paths.scene,
+            collider=request.collider,
+            encoding=request.encoding,
+            physics_scene=request.physics_scene,
+        )
+    maps = _write_ros_map(scene, request.ros_map) if request.ros_map else []
+    return [*files, paths.preview, paths.provenance, *maps, *inputs]
+
+
+def _write_ros_map(scene: Scene, folder: Path) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    return scene.robotics.occupancy.save_ros(folder)
 
 
 def _frame_facts(scene: Scene) -> dict[str, Any]:
     frame = scene.frame
     return {
         "metres_per_scene_unit": frame.scale,
+        "scale_source": frame.scale_source,
+        "scale_uncertainty": frame.scale_uncertainty,
         "metric": frame.metric,
         "up_source": frame.up_source,
         "floor_source": frame.floor_source,
@@ -132,20 +205,29 @@ def save_inputs(scene: Scene, folder: Path) -> list[Path]:
     return [image, depth]
 
 
-def _summary(scene: Scene, request: GenerateRequest, files: list[Path], bars: PhaseBars) -> Summary:
+def _summary(
+    scene: Scene, request: GenerateRequest, files: list[Path], notes: tuple[str, ...], listener: PhaseListener
+) -> Summary:
     low, high = scene.bounds()
+    viewpoints = scene.frame.apply(scene.trusted_viewpoints)
     return Summary(
         files=[str(path) for path in files],
         gaussians=len(scene.gaussians),
+        sh_degree=scene.gaussians.to_cloud().sh_degree,
         bounds_m={"min": low, "max": high},
-        seconds=bars.seconds,
+        trusted_viewpoints_m={
+            "min": viewpoints.min(0).tolist(), "max": viewpoints.max(0).tolist(), "count": len(viewpoints),
+        },
+        metric=scene.frame.metric,
+        scale_source=scene.frame.scale_source,
+        seconds=listener.seconds,
         peak_memory_mb=peak_memory_mb(),
         model=scene.provenance["model"],
         seed=request.seed,
-        warnings=list(scene.provenance["warnings"]),
+        warnings=[*scene.provenance["warnings"], *notes],
         provenance=scene.provenance,
         collider=asdict(scene.collider.report) if request.collider else None,
-    )
+    )  # fmt: skip
 
 
 def _checked(request: GenerateRequest) -> OutputPaths:
@@ -158,4 +240,21 @@ def _checked(request: GenerateRequest) -> OutputPaths:
         raise LyraError("--depth belongs to a picture. Give --image FILE too.")
     if request.save_inputs:
         require_writable_folder(request.save_inputs)
-    return output_paths(request.output, request.preview)
+    paths = output_paths(request.output, request.preview)
+    _check_scene_options(request, paths.kind)
+    return paths
+
+
+def _check_scene_options(request: GenerateRequest, kind: Target) -> None:
+    """Whether the output can hold what was asked for."""
+    from usd_export.scene_writer import default_encoding, require_scene_options
+
+    encoding = default_encoding(request.output) if request.encoding == "auto" else request.encoding
+    require_scene_options(request.output, kind, encoding, half=False)
+    if request.physics_scene and kind == "splats":
+        raise LyraError(f"{request.output} holds splats only. Write a .usdz or a folder with --with-physics-scene.")
+    needs_collider = "--ros-map" if request.ros_map else "--ground-check" if request.ground_check else None
+    if needs_collider and (kind == "splats" or not request.collider):
+        raise LyraError(f"{needs_collider} needs a collider. Write one to a .usdz or a folder.")
+    if request.ros_map and not request.ros_map.is_dir():
+        require_writable_folder(request.ros_map)

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing, require_writable_folder
+
+if TYPE_CHECKING:
+    from usd_export.scene_writer import Target
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Where one scene and the files beside it go."""
+    """Where one scene and the files beside it go; `kind` is that of the scene."""
 
+    kind: Target
     scene: Path
     preview: Path
     provenance: Path
@@ -33,11 +36,11 @@ def output_paths(scene: Path, preview: Path | None = None) -> OutputPaths:
     """
     from usd_export.scene_writer import require_scene_target
 
-    require_scene_target(scene)
+    kind = require_scene_target(scene)
     preview = preview or scene.with_name(f"{scene.stem}.preview.png")
     if preview.suffix.lower() not in PICTURE_SUFFIXES:
         raise LyraError(f"preview {preview} has the unknown suffix {preview.suffix!r}. Use .png.")
-    paths = OutputPaths(scene, preview, scene.with_name(f"{scene.stem}.json"))
+    paths = OutputPaths(kind, scene, preview, scene.with_name(f"{scene.stem}.json"))
     for path in (paths.preview, paths.provenance):
         require_writable_folder(path)
         if path.is_dir():
@@ -52,6 +55,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far [MB]."""
+    """Largest resident memory of this process so far [MB]; 0 on systems that do not tell."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.robotics.build import SPAWN_MARGIN, Robotics, world_triangles
 from usd_export.robotics.occupancy import FLOOR_TOLERANCE
@@ -77,6 +78,15 @@ class GroundReport:
             for spawn in self.spawns
             if not spawn.level
         ]
+
+    def require(self) -> None:
+        """Raises UsdExportError if the check has not passed."""
+        problems = self.problems()
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise UsdExportError(
+                f"{problems[0]}{more}; nothing was written: look at the floor or leave out --ground-check"
+            )
 
 
 def check_ground(collider: ColliderMesh, frame: Frame, robotics: Robotics) -> GroundReport:
