@@ -33,11 +33,12 @@ def interpreter(version: str) -> Path:
     return python
 
 
-def run(python: Path, *arguments: object) -> dict[str, Any]:
+def run(python: Path, *arguments: object, code: str = "stage_code.py") -> dict[str, Any]:
     """What the stage code prints under an interpreter."""
-    command = [python, Path(__file__).with_name("stage_code.py"), *arguments]
+    command = [python, Path(__file__).with_name(code), *arguments]
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "exts" / "lyra.sim")))
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [str(part) for part in command], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
@@ -92,3 +93,30 @@ def test_every_version_reads_its_own(python: Path, found: dict[str, Any], tmp_pa
 
 def test_every_version_reads_the_others(python: Path, scenes: Path, found: dict[str, Any]) -> None:
     assert run(python, "read", scenes) == found
+
+
+@pytest.fixture(scope="module")
+def spawned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the extension does to stages under this interpreter."""
+    return run(Path(sys.executable), "spawn", tmp_path_factory.mktemp("spawned"), code="spawn_code.py")
+
+
+def test_the_spawn_code_covers_stages_and_operations(spawned: dict[str, Any]) -> None:
+    assert {"metres", "centimetres", "upright", "many"} == spawned.keys()
+    assert spawned["upright"]["world"]["places"]["/World/LyraScene_01/Asset/Scene/Collision/mesh"] == [11, -298, 303]
+    assert all(spawned[name]["taken back"] for name in ("metres", "centimetres", "upright"))
+    many = spawned["many"]
+    assert (many["restored"], many["as before"], many["missing"]) == (True, True, [True, True])
+    assert [missing for missing, _ in many["repaired"]] == [True, False]
+
+
+def test_every_version_spawns_the_same(python: Path, spawned: dict[str, Any], tmp_path: Path) -> None:
+    assert run(python, "spawn", tmp_path, code="spawn_code.py") == spawned
+
+
+def test_every_version_chooses_what_its_applications_draw(python: Path) -> None:
+    found = run(python, "encoding", "107.3.1", "109.0.2", "110.1.2+main", "", code="spawn_code.py")
+    if python == Path(sys.executable):  # whose USD has the schema itself
+        assert set(found.values()) == {"particlefield"}
+    else:
+        assert found == {"107.3.1": "nurec", "109.0.2": "nurec", "110.1.2+main": "particlefield", "": "nurec"}
