@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lyra_core import __version__
 from lyra_core.cameras import Cameras
+from lyra_core.checkpoints import Recall, StageResult, recompute
 from lyra_core.conditioning.cache3d import Cache3D, bounded_depth
 from lyra_core.conditioning.depth import DepthEstimate, DepthEstimator
 from lyra_core.conditioning.fill import fill_holes
@@ -28,6 +30,8 @@ from lyra_core.images import quantized
 from lyra_core.progress import Progress, no_progress
 from lyra_core.refinement import refine_colors
 from lyra_core.scene import Scene
+from lyra_core.stage_results import identity, pack_gaussians, pack_view, unpack_gaussians, unpack_view
+from lyra_core.teacher.guardrail import build_guardrail
 from lyra_core.teacher.image import BaseView, TextToImage
 from lyra_core.teacher.teacher import Teacher, VideoLatents
 from lyra_core.trajectories import lyra_cameras
@@ -80,6 +84,7 @@ class LyraPipeline:
         self.depth_estimator = depth
         self.teacher = teacher
         self.decoder = decoder.eval()
+        self.guardrail = build_guardrail(preset.guardrail)
 
     @classmethod
     def from_pretrained(cls, name: str = "mini") -> LyraPipeline:
@@ -108,6 +113,7 @@ class LyraPipeline:
         max_gaussians: int | None = None,
         progress: Progress = no_progress,
         cancelled: Callable[[], bool] = lambda: False,
+        recall: Recall = recompute,
     ) -> Scene:
         """From a sentence or a picture to a scene.
 
@@ -119,6 +125,7 @@ class LyraPipeline:
             max_gaussians: keeps the most opaque ones only.
             progress: listens to the phases.
             cancelled: asked between the phases; True stops the run with `Cancelled`.
+            recall: keeps what the stages make, e.g. `Checkpoints`, so that a killed run can go on.
 
         Raises:
             LyraError: both or none of prompt and image, an empty prompt, a depth map that does not fit.
@@ -130,23 +137,31 @@ class LyraPipeline:
                 raise Cancelled("cancelled before " + name)
             progress(name, 0, 1)
 
-        phase("image")
-        base = self.base_view(prompt, image, depth, seed)
-        phase("depth")
-        measured = self.estimate_depth(base)
+        def view() -> StageResult:
+            phase("image")
+            base = self.base_view(prompt, image, depth, seed)
+            phase("depth")
+            return pack_view(base, self.estimate_depth(base))
+
+        def reconstruction() -> StageResult:
+            phase("gaussians")
+            gaussians = self.decode(conditioning).prune(max_count=max_gaussians)
+            phase("colours")
+            gaussians = self.refine(gaussians, conditioning)
+            progress("colours", 1, 1)
+            return pack_gaussians(gaussians)
+
+        base, measured = unpack_view(recall("view", self._view_inputs(prompt, image, depth, seed), view))
         normalized, _ = normalize(measured)
         phase("paths")
         cameras = camera_paths(normalized, self.preset)
         phase("warp")
         guidance = self.guidance(base.image, normalized, cameras)
         phase("latents")
-        video = self.videos(guidance, base.image, generator, progress)
+        video = self.videos(guidance, base.image, generator, progress, recall)
         conditioning = self.conditioning(base.image, normalized, cameras, video)
-        phase("gaussians")
-        gaussians = self.decode(conditioning).prune(max_count=max_gaussians)
-        phase("colours")
-        gaussians = self.refine(gaussians, conditioning)
-        progress("colours", 1, 1)
+        inputs = self._reconstruction_inputs(conditioning) | {"max_gaussians": max_gaussians}
+        gaussians = unpack_gaussians(recall("gaussians", inputs, reconstruction))
         return self.scene(base, measured, conditioning, gaussians, seed=seed)
 
     def base_view(
@@ -155,6 +170,7 @@ class LyraPipeline:
         """The one image (and possibly depth map) that leaves the text-to-image stage, or the user's own, fitted."""
         if (prompt is None) == (image is None):
             raise LyraError("give either a prompt or an image, not both and not none.")
+        self.guardrail.check_prompt(prompt)
         if image is None:
             if depth is not None:
                 raise LyraError("a depth map belongs to an image: give the image too.")
@@ -186,11 +202,24 @@ class LyraPipeline:
         return self.conditioning(image, normalized, cameras, video)
 
     def videos(
-        self, guidance: Warp, image: Tensor, generator: torch.Generator, progress: Progress = no_progress
+        self,
+        guidance: Warp,
+        image: Tensor,
+        generator: torch.Generator,
+        progress: Progress = no_progress,
+        recall: Recall = recompute,
     ) -> VideoLatents:
         """What the teacher makes of the guidance; the image gives it the first frame."""
         height, width = guidance.mask.shape[-2:]
-        return self.teacher(guidance, fit_image(image, height, width), generator=generator, progress=progress)
+        teacher = identity(self.preset, "tokenizer", "teacher")
+        video = self.teacher(
+            guidance,
+            fit_image(image, height, width),
+            generator=generator,
+            progress=progress,
+            recall=lambda stage, inputs, make: recall(stage, {**inputs, "model": teacher}, make),
+        )
+        return self.guardrail.check_videos(video, self.teacher.tokenizer)
 
     def conditioning(self, image: Tensor, depth: DepthEstimate, cameras: Cameras, video: VideoLatents) -> Conditioning:
         """Adds encoded rays and, for an anchored decoder, the anchors."""
@@ -236,12 +265,33 @@ class LyraPipeline:
             iterations=self.preset.refine_iterations, projection=self.preset.projection,
         )  # fmt: skip
 
+    def _view_inputs(
+        self, prompt: str | None, image: Tensor | None, depth: DepthEstimate | None, seed: int
+    ) -> dict[str, Any]:
+        """All that the picture and its depth depend on."""
+        return {
+            "prompt": prompt, "image": image, "seed": seed,
+            "depth": None if depth is None else vars(depth),
+            "model": identity(self.preset, "image", "depth"),
+            "sizes": self.preset.model_dump(include={"image_size", "video_size", "fov_x"}),
+        }  # fmt: skip
+
+    def _reconstruction_inputs(self, conditioning: Conditioning) -> dict[str, Any]:
+        """All that the Gaussians depend on, but for their number."""
+        video, cameras = conditioning.video, conditioning.cameras
+        return {
+            "image": conditioning.image, "z": conditioning.depth.z, "mask": conditioning.depth.mask,
+            "c2w": cameras.c2w, "intrinsics": cameras.intrinsics, "latents": video.latents, "frames": video.frames,
+            "video_z": video.z, "known": video.known, "model": identity(self.preset, "tokenizer", "decoder"),
+            "refinement": self.preset.model_dump(include={"refine_iterations", "projection"}),
+        }  # fmt: skip
+
     def scene(
         self, base: BaseView, depth: DepthEstimate, conditioning: Conditioning, gaussians: Gaussians, *, seed: int
     ) -> Scene:
         """Binds the result to its scale and origin; `depth` is the map as it came, in metres if it is metric."""
         preset = self.preset
-        warnings = list(base.warnings)
+        warnings = [*base.warnings, *self.guardrail.warnings]
         if depth.guessed:
             warnings.append(GUESSED_GEOMETRY)
         if not depth.metric:
@@ -258,6 +308,7 @@ class LyraPipeline:
             "image_source": base.source,
             "depth_source": depth.source,
             "scale_source": f"{depth.source} depth" if depth.metric else assumed,
+            "guardrail": self.guardrail.name,
             "projection": preset.projection,
             "camera_paths": list(preset.paths),
             "extent": "the scene is what short camera paths from one view can see: look at it from near them",

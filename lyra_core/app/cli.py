@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lyra_core import __version__
-from lyra_core.app import train
+from lyra_core.app import models, synthesize, train
 from usd_export.options import HELP, MAX_TRIANGLES, EncodingChoice, Preset, Up
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ Start here:
 )
 
 app.add_typer(train.app, name="train")
+app.add_typer(models.app, name="models")
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Scene: `.usdz`, `.ply`, or a name without suffix for a folder.")
@@ -82,6 +83,14 @@ def generate(
     save_inputs: Annotated[
         Path | None, typer.Option(help="Also save the image and depth map the scene is made from to this folder.")
     ] = None,
+    keep_intermediates: Annotated[
+        bool,
+        typer.Option(
+            "--keep-intermediates",
+            help="Keep what the stages make in `<scene>.stages`: the next run with other settings repeats only what "
+            "depends on them.",
+        ),
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -111,7 +120,7 @@ def generate(
             collider=collider, collider_preset=preset, encoding=encoding,
             camera_height=None if camera_height is None else parse_length(camera_height, "--camera-height"),
             physics_scene=with_physics_scene, ground_check=ground_check, ros_map=ros_map, preview=preview,
-            save_inputs=save_inputs,
+            save_inputs=save_inputs, keep_intermediates=keep_intermediates,
         )  # fmt: skip
         with PhaseBars() as bars:
             summary = run(request, bars)
@@ -230,26 +239,57 @@ def check(
 
 @app.command()
 def evaluate(
-    suite: Annotated[str, typer.Option(help="What to run: synthetic.")] = "synthetic",
+    suite: Annotated[
+        str, typer.Option(help="What to run: synthetic, re10k, dl3dv, tanks, lyra, or published.")
+    ] = "synthetic",
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data set of the suite.")] = None,
     model: Annotated[str, typer.Option(help="Preset name, or the path of a preset `.yaml`.")] = "mini",
     first_seed: Annotated[int, typer.Option(min=0, help="First world; from 2,000,000 on unseen.")] = 2000000,
-    scenes: Annotated[int, typer.Option(min=1, help="How many worlds.")] = 24,
+    scenes: Annotated[int | None, typer.Option(min=1, help="How many worlds (24) or clips (all).")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Score N frames per clip, evenly spread. [default: all]")
+    ] = None,
+    span: Annotated[int, typer.Option(min=1, metavar="N", help="Frames after the input that count.")] = 120,
+    scale: Annotated[
+        str,
+        typer.Option(metavar="HOW", help="Poses to scene units: auto, none, median-depth, triangulation, or a number."),
+    ] = "auto",
+    paths: Annotated[
+        str, typer.Option(metavar="HOW", help="Cameras of the model's videos: auto, reference (published) or preset.")
+    ] = "auto",
+    sheets: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Contact sheets go here: truth above, ours below.")
+    ] = None,
     json_out: Annotated[Path | None, typer.Option(help="Also write the whole report to this file.")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Score a model: the whole corridor from one image, against true pictures of views it never saw.
+    """Score a model against true pictures of views it never saw, beside what papers report.
+
+    `synthetic` makes its own worlds. `re10k` (RealEstate10K), `dl3dv` (DL3DV-10K) and `tanks` (Tanks-and-Temples) give
+    the model the first frame of each clip and score it on the others; `lyra` takes data in the published layout of
+    Lyra and, where the decoder can, starts from its latents. `published` only prints the numbers of papers.
 
     * `lyra evaluate --suite synthetic --scenes 24 --json-out report.json`
+
+    * `lyra evaluate --suite re10k --data RealEstate10K/test --scenes 16 --frames 24 --sheets sheets`
+
+    * `lyra evaluate --suite lyra --data static --model lyra --json-out report.json`
+
+    * `lyra evaluate --suite published`
     """
     from lyra_core.app.console import PhaseBars, user_errors
 
     with user_errors(debug):
+        from lyra_core.app.evaluate import EvaluateRequest, show
         from lyra_core.app.evaluate import evaluate as run
-        from lyra_core.app.evaluate import show
 
+        request = EvaluateRequest(
+            suite, model, data=data, first_seed=first_seed, scenes=scenes, frames=frames, span=span, scale=scale,
+            paths=paths, sheets=sheets, json_out=json_out,
+        )  # fmt: skip
         with PhaseBars() as bars:
-            report = run(suite, model, first_seed, scenes, json_out, bars)
+            report = run(request, bars)
         print(json.dumps(report) if as_json else show(report))
 
 
@@ -264,6 +304,9 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
         report = diagnose()
         print(json.dumps(report.as_dict()) if as_json else show(report))
         raise typer.Exit(0 if report.healthy else 1)
+
+
+app.command()(synthesize.synthesize)
 
 
 def main() -> None:

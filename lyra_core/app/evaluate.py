@@ -4,48 +4,94 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lyra_core.errors import LyraError
-from lyra_core.evaluation.synthetic import SUITES
+from lyra_core.evaluation.novel_views import Protocol
+from lyra_core.evaluation.published import left_out, published_tables
+from lyra_core.evaluation.suites import DATA_SUITES, evaluate_data
+from lyra_core.evaluation.synthetic import evaluate_synthetic
+from lyra_core.evaluation.tables import clips_table, published_table, synthetic_table
 from lyra_core.files import replacing, require_writable_folder
 from lyra_core.pipeline import LyraPipeline
 from lyra_core.progress import Progress
 
-ROWS = ("exact_depth", "net_depth", "untrained", "swapped", "lift", "lift_ewa")
-"""Rows of the table, as `evaluate_synthetic` names them."""
+SUITES = ("synthetic", *DATA_SUITES, "published")
+"""What `lyra evaluate --suite` knows."""
+
+_WORLDS = 24
 
 
-def evaluate(
-    suite: str, model: str, first_seed: int, scenes: int, json_out: Path | None, progress: Progress
-) -> dict[str, Any]:
-    """Run a suite; the report also goes to `json_out`. Raises LyraError for an unknown suite."""
-    if suite not in SUITES:
-        raise LyraError(f"there is no suite {suite!r}. Known: {', '.join(sorted(SUITES))}.")
-    if json_out is not None:
-        require_writable_folder(json_out)
-    report = SUITES[suite](LyraPipeline.from_pretrained(model), first_seed=first_seed, worlds=scenes, progress=progress)
-    if json_out is not None:
-        with replacing(json_out) as temporary:
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What to run; see `evaluation.novel_views.Protocol` for the choices of suites that run on data.
+
+    Attributes:
+        suite: one of `SUITES`.
+        model: preset name, or the path of a preset file.
+        data: folder of the data set.
+        first_seed: of the synthetic worlds.
+        scenes: worlds or clips; None for 24 worlds or all clips.
+        frames: scored frames per clip; None for all.
+        span: frames after the input that count.
+        scale: how poses become scene units.
+        paths: cameras of the model's videos.
+        sheets: folder for contact sheets.
+        json_out: file for the report.
+    """
+
+    suite: str
+    model: str
+    data: Path | None
+    first_seed: int
+    scenes: int | None
+    frames: int | None
+    span: int
+    scale: str
+    paths: str
+    sheets: Path | None
+    json_out: Path | None
+
+    @property
+    def protocol(self) -> Protocol:
+        """For suites that run on data. Raises LyraError for choices that do not exist."""
+        return Protocol(self.scenes, self.frames, self.span, self.scale, self.paths, sheets=self.sheets)
+
+
+def evaluate(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
+    """Run a suite; the report also goes to `json_out`. Raises LyraError for an unknown suite and data that is none."""
+    if request.suite not in SUITES:
+        raise LyraError(f"there is no suite {request.suite!r}. Known: {', '.join(SUITES)}.")
+    if request.json_out is not None:
+        require_writable_folder(request.json_out)
+    report = _report(request, progress)
+    if request.json_out is not None:
+        with replacing(request.json_out) as temporary:
             temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 
+def _report(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
+    if request.suite == "published":
+        return {"suite": "published", "tables": published_tables(), "left_out": left_out()}
+    if request.suite == "synthetic":
+        return evaluate_synthetic(
+            LyraPipeline.from_pretrained(request.model),
+            first_seed=request.first_seed,
+            worlds=request.scenes or _WORLDS,
+            sheets=request.sheets,
+            progress=progress,
+        )
+    if request.data is None:
+        raise LyraError(f"suite {request.suite} needs the folder of its data set. Give it with --data.")
+    protocol = request.protocol
+    pipeline = LyraPipeline.from_pretrained(request.model)
+    return evaluate_data(pipeline, request.suite, request.data, protocol, progress=progress)
+
+
 def show(report: dict[str, Any]) -> str:
     """The report as a table for a person."""
-    lines = [
-        f"{report['model']}, suite {report['suite']}: {report['worlds']} worlds from seed {report['first_seed']}, "
-        f"projection {report['projection']}",
-        f"{'row':<14}{'PSNR dB':>9}{'SSIM':>8}",
-    ]
-    for row in ROWS:
-        if f"psnr_{row}" in report:
-            lines.append(f"{row:<14}{report[f'psnr_{row}']:>9.2f}{report[f'ssim_{row}']:>8.3f}")
-    if report["swap_cost"] is not None:
-        lines.append(f"another world's latents cost {report['swap_cost']:.2f} dB")
-    lines.append(
-        f"depth network AbsRel {report['depth_abs_rel']:.3f}, rendered depth error {report['depth_rendered']:.4f}, "
-        f"{report['gaussians']:,} Gaussians, {report['seconds']:.1f} s a world"
-    )
-    return "\n".join(lines)
+    tables = {"synthetic": synthetic_table, "published": published_table}
+    return tables.get(report["suite"], clips_table)(report)

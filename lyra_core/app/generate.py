@@ -15,6 +15,7 @@ from lyra_core.files import replacing, require_writable_folder
 from usd_export.options import EncodingChoice, Preset
 
 if TYPE_CHECKING:
+    from lyra_core.checkpoints import Checkpoints
     from lyra_core.pipeline import LyraPipeline
     from lyra_core.scene import Scene
     from usd_export.placement.scale import Measurement
@@ -42,6 +43,7 @@ class GenerateRequest:
         ros_map: folder for the occupancy map as ROS has it; made if only its parent exists.
         preview: preview picture; None puts it beside the scene.
         save_inputs: folder for the image and the depth map that the scene is made from.
+        keep_intermediates: whether the results of the stages stay when the run is over.
     """
 
     output: Path
@@ -60,6 +62,13 @@ class GenerateRequest:
     ros_map: Path | None = None
     preview: Path | None = None
     save_inputs: Path | None = None
+    keep_intermediates: bool = False
+
+    @property
+    def stages(self) -> Path:
+        """Folder of the stages' results: a run that was killed leaves it, and the next one goes on from there."""
+        name = f"{self.output.stem}.stages"
+        return self.output.with_name(name if self.keep_intermediates else f".{name}")
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,24 @@ def generate(
     Raises LyraError or UsdExportError; then nothing was written and older files are untouched.
     """
     paths = _checked(request)
+    from lyra_core.checkpoints import Checkpoints
+
+    stages = Checkpoints(request.stages)
+    try:
+        return _generate(request, paths, listener, load, stages)
+    finally:
+        if not request.keep_intermediates:
+            stages.remove()
+
+
+def _generate(
+    request: GenerateRequest,
+    paths: OutputPaths,
+    listener: PhaseListener,
+    load: Callable[[str], LyraPipeline],
+    stages: Checkpoints,
+) -> Summary:
+    """`generate` after the checks."""
     listener("inputs", 0, 1)
     from lyra_core.depth_maps import read_depth
     from lyra_core.images import read_image
@@ -124,6 +151,7 @@ def generate(
         seed=request.seed,
         max_gaussians=request.max_gaussians,
         progress=listener,
+        recall=stages,
     )
     scene.collider_preset = request.collider_preset
     if request.image:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True,
-    help="Train the embedded networks on procedural worlds, in this order: worlds, tokenizer, depth, decoder.",
+    help="Train: the embedded networks on procedural worlds (worlds, tokenizer, depth, decoder, in this order), or the "
+    "published decoder, stage by stage, on a teacher's clips.",
 )
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the training worlds.")]
@@ -20,6 +20,25 @@ Seed = Annotated[int, typer.Option(help="Seed of the data order (and of the star
 Threads = Annotated[int, typer.Option(help="CPU threads.")]
 Resume = Annotated[bool, typer.Option(help="Go on from the last saved state.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="Try it in a minute: fails unless the held-out error falls.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print tokens, arithmetic, memory and hours; train nothing.")]
+PRESET_HELP = "Training preset: mini-decoder, one of the nine published stages, or the path of a .yaml."
+
+
+@app.callback(invoke_without_command=True)
+def shortcut(
+    context: typer.Context,
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help=f"Short for `decoder`. {PRESET_HELP}")] = None,
+    smoke: Smoke = False,
+    dry_run: DryRun = False,
+) -> None:
+    """`lyra train --preset NAME` is `lyra train decoder --preset NAME`."""
+    if context.invoked_subcommand is not None:
+        return
+    if preset is None:
+        print(context.get_help())
+        raise typer.Exit()
+    decoder(preset=preset, smoke=smoke, dry_run=dry_run)
 
 
 @app.command()
@@ -77,24 +96,66 @@ def depth(
 
 @app.command()
 def decoder(
+    preset: Annotated[str, typer.Option(metavar="NAME", help=PRESET_HELP)] = "mini-decoder",
     data: Data = Path("runs/worlds"),
-    out: Out = Path("runs/decoder"),
-    model: Annotated[str, typer.Option(help="Preset whose corridor conditions the decoder.")] = "mini",
-    minutes: Minutes = 40.0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of this run. [default: runs/decoder, or runs/<preset>]")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model preset whose corridor conditions the embedded decoder.")
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Weights to start from. [default: those of the stage before, beside --out]")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of this leg [default: the preset's]; run again to go on from its end.")
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 2,
     resume: Resume = True,
+    smoke: Smoke = False,
+    dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
-    """Train the 3DGS decoder on the corridor's own latents; the first leg starts from scratch."""
-    from lyra_core.app.console import PhaseBars, user_errors
-    from lyra_core.distillation.train_decoder import train_decoder, training_pipeline
+    """Train the 3DGS decoder: `mini-decoder` on the corridor's own latents, the published stages on clips.
 
-    with user_errors(debug), PhaseBars() as progress:
-        train_decoder(
-            training_pipeline(model), data, out,
-            minutes=minutes, seed=seed, threads=threads, resume=resume, progress=progress,
-        )  # fmt: skip
+    * `lyra train decoder --preset mini-decoder --smoke`
+
+    * `lyra train decoder --preset 704_1280_views_121_multi_6 --dry-run`
+
+    * `accelerate launch --num_processes 8 -m lyra_core.app.cli train decoder --preset 176_320_views_17 --data clips`
+    """
+    from lyra_core.app.console import PhaseBars, user_errors
+
+    with user_errors(debug):
+        from lyra_core.distillation.stages import load_stage
+
+        stage = load_stage(preset)
+        if dry_run:
+            from lyra_core.distillation.cost import cost_lines
+
+            print("\n".join(cost_lines(stage)))
+            return
+        folder = out or Path("runs") / ("smoke" if smoke else "decoder" if stage.data == "worlds" else stage.name)
+        with PhaseBars() as progress:
+            if smoke:
+                from lyra_core.distillation.smoke import smoke as run_smoke
+
+                report = run_smoke(stage, folder, seed=seed, threads=threads, progress=progress)
+                print(f"held-out PSNR {report['psnr_before']:.2f} -> {report['psnr']:.2f} dB")
+            elif stage.data == "worlds":
+                from lyra_core.distillation.train_decoder import train_decoder, training_pipeline
+
+                train_decoder(
+                    training_pipeline(model or stage.model), data, folder, minutes=minutes, seed=seed,
+                    threads=threads, resume=resume, stage=stage, progress=progress,
+                )  # fmt: skip
+            else:
+                from lyra_core.distillation.train_clips import train_on_clips
+
+                train_on_clips(
+                    stage, data, folder, start=start_from, minutes=minutes, seed=seed, threads=threads, resume=resume
+                )
 
 
 @app.command()

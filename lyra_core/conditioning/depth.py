@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Monocular depth: what an estimate is, and the adapters that make one."""
+"""Monocular depth: what an estimate is, and the embedded network that makes one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,8 +19,6 @@ from .depth_net import TRAINED_LONG_SIDE, DepthNet
 
 Intrinsics = Callable[[int, int], tuple[float, float, float, float]]
 """(height, width) to the fx, fy, cx, cy [pixels] that are assumed for an image of that size."""
-
-_SMALLEST_RELATIVE_INVERSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -93,68 +90,3 @@ class EmbeddedDepth:
         z = sharpen_edges(log_depth.exp(), image)
         intrinsics = torch.tensor(self.assumed_intrinsics(height, width))
         return DepthEstimate(z / z.median(), torch.ones_like(z, dtype=torch.bool), intrinsics, self.source)
-
-
-class MogeDepth:
-    """MoGe version 1, which the published data was made with: relative depth and an estimated field of view.
-
-    Args:
-        weights: model file, folder or name that MoGe's `from_pretrained` takes.
-
-    Raises:
-        LyraError: MoGe is not installed.
-    """
-
-    def __init__(self, weights: str) -> None:
-        self.model = _optional("moge.model.v1", "MoGe").MoGeModel.from_pretrained(weights).eval()
-
-    @torch.no_grad()
-    def __call__(self, image: Tensor) -> DepthEstimate:
-        """Depth at the size of the image `[H, W, 3]`; what MoGe masks out (mostly sky) stays masked."""
-        output = self.model.infer(image.movedim(-1, 0))
-        height, width = image.shape[:2]
-        (fx, _, cx), (_, fy, cy), _ = output["intrinsics"]
-        intrinsics = torch.stack((fx * width, fy * height, cx * width, cy * height))
-        mask = output["mask"] & output["depth"].isfinite()
-        return DepthEstimate(torch.where(mask, output["depth"], 0.0), mask, intrinsics, "moge")
-
-
-class TransformersDepth:
-    """A depth-estimation model of the transformers library, from a local folder.
-
-    Models of relative depth predict inverse depth up to a factor and an offset; the smallest value is taken as the
-    far end of a bounded range.
-
-    Args:
-        folder: of the model and its image processor.
-        assumed_intrinsics: of an image whose camera is unknown.
-
-    Raises:
-        LyraError: transformers is not installed.
-    """
-
-    def __init__(self, folder: str, assumed_intrinsics: Intrinsics) -> None:
-        library = _optional("transformers", "transformers")
-        self.processor = library.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        self.model = library.AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True).eval()
-        self.metric = getattr(self.model.config, "depth_estimation_type", "relative") == "metric"
-        self.assumed_intrinsics = assumed_intrinsics
-
-    @torch.no_grad()
-    def __call__(self, image: Tensor) -> DepthEstimate:
-        """Depth at the size of the image `[H, W, 3]`."""
-        height, width = image.shape[:2]
-        inputs = self.processor(images=image.movedim(-1, 0), do_rescale=False, return_tensors="pt")
-        values = self.model(**inputs).predicted_depth[:, None]
-        values = functional.interpolate(values, (height, width), mode="bilinear")[0, 0]
-        z = values if self.metric else 1.0 / (values / values.max()).clamp_min(_SMALLEST_RELATIVE_INVERSE)
-        intrinsics = torch.tensor(self.assumed_intrinsics(height, width))
-        return DepthEstimate(z, z > 0, intrinsics, "transformers", self.metric)
-
-
-def _optional(module: str, name: str) -> Any:
-    """An optional library's module. Raises LyraError when it is not installed."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise LyraError(f"this depth model needs the package {name}, which is missing. Install it first.") from error

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lyra_core.decoder.config import DecoderConfig
-from lyra_core.decoder.ssd import ssd_scan
+from lyra_core.decoder.ssd import ScanArguments, ssd_scan, ssd_stretch
 
 ATTENTION_NORM_EPS = 1e-6
 _RMS_EPS = 1e-5
@@ -46,16 +46,23 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with an exact GELU between them."""
+    """Two linear layers with an exact GELU between them; `chunk` bounds the tokens that are widened at once."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
+        self.chunk: int | None = None
         self.fc1 = nn.Linear(config.width, config.mlp_ratio * config.width)
         self.fc2 = nn.Linear(config.mlp_ratio * config.width, config.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens `[B, L, D]` to tokens."""
-        return self.fc2(functional.gelu(self.fc1(x)))
+        parts = x.split(self.chunk or x.shape[1], dim=1)
+        return joined([self.fc2(functional.gelu(self.fc1(part))) for part in parts])
+
+
+def joined(parts: list[Tensor], dim: int = 1) -> Tensor:
+    """Parts in a row along `dim` (default: tokens `[B, l, ...]`); a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 class AttentionBlock(nn.Module):
@@ -95,21 +102,31 @@ class MambaScan(nn.Module):
 
 
 class BidirectionalMamba(nn.Module):
-    """Two Mamba-2 scans, one per direction of the sequence, between shared projections; their outputs are added."""
+    """Two Mamba-2 scans, one per direction of the sequence, between shared projections; their outputs are added.
+
+    With `chunk` the directions run one after the other, that many tokens at a time: the same result in less memory.
+    """
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
+        self.chunk: int | None = None
         self.inner = config.expand * config.width
         self.state_dim = config.state_dim
         self.heads = self.inner // config.head_dim
+        self.taps = config.conv_width
         self.in_proj = nn.Linear(config.width, 2 * self.inner + 2 * config.state_dim + self.heads, bias=False)
         self.mamba_scans = nn.ModuleList([MambaScan(config) for _ in range(2)])
         self.out_proj = nn.Linear(self.inner, config.width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens `[B, L, D]` to tokens."""
-        forward, backward = self.scan(self.in_proj(x))
-        return self.out_proj(forward + backward)
+        if self.chunk is None:
+            forward, backward = self.scan(self.in_proj(x))
+            return self.out_proj(forward + backward)
+        forward = self._scan_in_chunks(x, self.mamba_scans[:1], self.chunk)
+        backward = self._scan_in_chunks(x.flip(1), self.mamba_scans[1:], self.chunk).flip(1)
+        pairs = zip(forward.split(self.chunk, 1), backward.split(self.chunk, 1), strict=True)
+        return joined([self.out_proj(one + other) for one, other in pairs])
 
     def scan(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         """Both scans of the projected tokens `[B, L, 2 E + 2 N + H]`.
@@ -117,16 +134,40 @@ class BidirectionalMamba(nn.Module):
         Returns:
             the forward and the backward scan `[B, L, E]`, both in the order of the tokens.
         """
-        gate, mixed, dt = projected.tensor_split((self.inner, projected.shape[-1] - self.heads), dim=-1)
+        gate, mixed, dt = self._parts(projected)
         mixed, dt = (torch.stack((part, part.flip(1))) for part in (mixed, dt))
-        mixed = functional.silu(self._convolved(mixed))
+        mixed = functional.silu(_convolved(mixed, self.mamba_scans))
+        y = ssd_scan(*self._scan_arguments(mixed, dt, self.mamba_scans))
+        forward, backward = y.flatten(-2).unflatten(0, (2, gate.shape[0]))
+        gate = functional.silu(gate)
+        return self.mamba_scans[0](forward, gate), self.mamba_scans[1](backward.flip(1), gate)
+
+    def _scan_in_chunks(self, x: Tensor, scans: nn.ModuleList, chunk: int) -> Tensor:
+        """One scan `[B, L, E]` of tokens `[B, L, D]` in its own order; `scans` holds its parameters only."""
+        state, tail, outputs = None, None, []
+        for part in x.split(chunk, dim=1):
+            gate, mixed, dt = self._parts(self.in_proj(part))
+            known = 0 if tail is None else tail.shape[1]
+            mixed = mixed if tail is None else torch.cat((tail, mixed), dim=1)
+            tail = mixed[:, max(mixed.shape[1] + 1 - self.taps, 0) :]
+            mixed = functional.silu(_convolved(mixed[None], scans))[:, :, known:]
+            y, state = ssd_stretch(*self._scan_arguments(mixed, dt[None], scans), state)
+            outputs.append(scans[0](y.flatten(-2), functional.silu(gate)))
+        return joined(outputs)
+
+    def _parts(self, projected: Tensor) -> tuple[Tensor, ...]:
+        """Gate `[B, L, E]`, what the convolution mixes `[B, L, E + 2 N]` and raw step sizes `[B, L, H]`."""
+        return projected.tensor_split((self.inner, projected.shape[-1] - self.heads), dim=-1)
+
+    def _scan_arguments(self, mixed: Tensor, dt: Tensor, scans: nn.ModuleList) -> ScanArguments:
+        """Arguments of `ssd_scan` for convolved parts `[S, B, L, C]` and raw step sizes `[S, B, L, H]` of S scans."""
         x, b, c = mixed.flatten(0, 1).tensor_split((self.inner, self.inner + self.state_dim), dim=-1)
         exact = torch.promote_types(dt.dtype, torch.float32)
-        dt = functional.softplus(dt.to(exact) + self._both("dt_bias").to(exact)[:, None, None])
+        dt = functional.softplus(dt.to(exact) + _stacked(scans, "dt_bias").to(exact)[:, None, None])
         # A_log is exponentiated in its own precision: the released weights were trained that way.
-        rates, skips = -self._both("A_log").exp().to(exact), self._both("D").to(exact)
-        batch = gate.shape[0]
-        y = ssd_scan(
+        rates, skips = -_stacked(scans, "A_log").exp().to(exact), _stacked(scans, "D").to(exact)
+        batch = mixed.shape[1]
+        return (
             x.unflatten(-1, (self.heads, -1)),
             dt.flatten(0, 1),
             rates.repeat_interleave(batch, dim=0),
@@ -134,18 +175,17 @@ class BidirectionalMamba(nn.Module):
             c,
             skips.repeat_interleave(batch, dim=0),
         )
-        forward, backward = y.flatten(-2).unflatten(0, (2, batch))
-        gate = functional.silu(gate)
-        return self.mamba_scans[0](forward, gate), self.mamba_scans[1](backward.flip(1), gate)
 
-    def _convolved(self, x: Tensor) -> Tensor:
-        """Causal depthwise convolutions `[2, B, L, C]`."""
-        weights = self._both("conv1d.weight")[:, :, 0].mT
-        return _CausalConvolution.apply(x, weights.to(x.dtype), self._both("conv1d.bias").to(x.dtype))
 
-    def _both(self, name: str) -> Tensor:
-        """One parameter of both scans, stacked `[2, ...]`."""
-        return torch.stack([scan.get_parameter(name) for scan in self.mamba_scans])
+def _convolved(x: Tensor, scans: nn.ModuleList) -> Tensor:
+    """Causal depthwise convolutions `[S, B, L, C]` of S scans."""
+    weights = _stacked(scans, "conv1d.weight")[:, :, 0].mT
+    return _CausalConvolution.apply(x, weights.to(x.dtype), _stacked(scans, "conv1d.bias").to(x.dtype))
+
+
+def _stacked(scans: nn.ModuleList, name: str) -> Tensor:
+    """One parameter of all scans `[S, ...]`."""
+    return torch.stack([scan.get_parameter(name) for scan in scans])
 
 
 class _CausalConvolution(torch.autograd.Function):

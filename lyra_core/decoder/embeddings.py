@@ -25,8 +25,11 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents `[B, C, T, h, w]` to tokens `[B, T * h/2 * w/2, D]` in (time, row, column) order."""
-        return self.norm(self.proj(latents).flatten(2).transpose(1, 2))
+        """Latents `[B, C, T, h, w]` to tokens `[B, T * h/2 * w/2, D]` in (time, row, column) order.
+
+        Latents are cast to the precision of the weights.
+        """
+        return self.norm(self.proj(latents.to(self.proj.weight.dtype)).flatten(2).transpose(1, 2))
 
 
 def encode_plucker(encode: Encode, cameras: Cameras, dtype: torch.dtype = torch.bfloat16) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from lyra_core.cameras import Cameras
 from lyra_core.decoder.anchors import Anchors, anchor_maps, anchor_surface, anchored_rows
-from lyra_core.decoder.blocks import ATTENTION_NORM_EPS, AttentionBlock, MambaBlock
+from lyra_core.decoder.blocks import ATTENTION_NORM_EPS, AttentionBlock, BidirectionalMamba, MambaBlock, Mlp, joined
 from lyra_core.decoder.config import COMPRESSION, OUTPUT_CHANNELS, PATCH, DecoderConfig
 from lyra_core.decoder.embeddings import PatchEmbed
 from lyra_core.decoder.heads import gaussian_rows
@@ -30,6 +30,7 @@ class GaussianDecoder(nn.Module):
         """Build the network and draw its weights from `generator` (None: a fresh one with seed 0)."""
         super().__init__()
         self.config = config
+        self.chunk: int | None = None
         width, latents = config.width, config.latent_channels
         self.enc_blocks = nn.ModuleList(
             [
@@ -81,6 +82,16 @@ class GaussianDecoder(nn.Module):
         """The most opaque rows, as the config's `prune_ratio` says; `[B, N, 14]` to `[B, K, 14]`."""
         return prune(rows, self.config.prune_ratio)
 
+    def work_in_chunks(self, tokens: int | None) -> None:
+        """Bounds memory: everything but the attention handles at most so many tokens at once (None: all of them).
+
+        The result is the same up to the rounding of sums. The head handles one view at a time.
+        """
+        self.chunk = tokens
+        for module in self.modules():
+            if isinstance(module, BidirectionalMamba | Mlp):
+                module.chunk = tokens
+
     def _tokens(
         self, latents: Tensor, plucker_latents: Tensor, time_latents: Tensor | None, anchors: Anchors | None
     ) -> Tensor:
@@ -103,7 +114,8 @@ class GaussianDecoder(nn.Module):
         batch, views, _, frames, height, width = latents.shape
         grid = (batch * views, frames, height // PATCH[1], width // PATCH[2])
         features = self.enc_norm(tokens).reshape(*grid, -1).movedim(-1, 1)
-        return self.deconv(features).movedim(1, -1).unflatten(0, (batch, views))
+        raw = joined([self.deconv(part) for part in features.split(1 if self.chunk else len(features))], dim=0)
+        return raw.movedim(1, -1).unflatten(0, (batch, views))
 
     def _along_rays(self, raw: Tensor, cameras: Cameras, anchors: Anchors | None) -> Tensor:
         """The published head: one Gaussian on the ray of every cell's centre."""

@@ -19,8 +19,14 @@ from torch.nn import functional
 
 _log = logging.getLogger(__name__)
 
+ScanArguments = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""x, dt, a, b, c, d of `ssd_scan`."""
+
 CHUNK = 64
 """Tokens per chunk on the CPU: the fastest of 32, 64, 128 and 256 for states of 64."""
+
+SEGMENT = 8192
+"""Tokens whose chunks are carried over at once: the cost of carrying grows with the square of their number."""
 
 _KERNEL_CHUNK = 256
 _SMALLEST_STEP = 1e-30
@@ -51,8 +57,56 @@ def ssd_scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, 
     return torch.cat(streams)
 
 
-def ssd_chunked(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, *, chunk: int = CHUNK) -> Tensor:
-    """The scan in plain torch; arguments as in `ssd_scan`. Decays stay in the precision of `dt`."""
+def ssd_chunked(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, *, chunk: int = CHUNK, segment: int = SEGMENT
+) -> Tensor:
+    """The scan in plain torch; arguments as in `ssd_scan`. Decays stay in the precision of `dt`.
+
+    A sequence longer than `segment` tokens is scanned in stretches of that length.
+    """
+    if x.shape[1] <= segment:
+        return _from_zero(x, dt, a, b, c, d, chunk)
+    outputs: list[Tensor] = []
+    state: Tensor | None = None
+    for x_part, dt_part, b_part, c_part in zip(*(part.split(segment, 1) for part in (x, dt, b, c)), strict=True):
+        y = _from_zero(x_part, dt_part, a, b_part, c_part, d, chunk)
+        y, state = _continued(y, state, x_part, dt_part, a, b_part, c_part)
+        outputs.append(y)
+    return torch.cat(outputs, dim=1)
+
+
+def ssd_stretch(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, state: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """One stretch of a longer scan; arguments as in `ssd_scan`.
+
+    Args:
+        state: `[S, H, N, P]` that the stretch before left; None at the beginning.
+
+    Returns:
+        its outputs `[S, L, H, P]` and the state it leaves.
+    """
+    return _continued(ssd_scan(x, dt, a, b, c, d), state, x, dt, a, b, c)
+
+
+def _continued(
+    y: Tensor, state: Tensor | None, x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Adds what an earlier state does to outputs `y` that began with zero; also the state afterwards."""
+    decay = dt * a[:, None]
+    since = decay.cumsum(1)
+    # Summed from the end: what decays least is what a difference of long sums would round most.
+    until = decay.flip(1).cumsum(1).flip(1) - decay
+    entering = x * (until.exp() * dt).to(x.dtype)[..., None]
+    left = (b.mT @ entering.flatten(2)).unflatten(-1, x.shape[2:]).transpose(1, 2).to(dt.dtype)
+    if state is None:
+        return y, left
+    read = (c @ state.transpose(1, 2).flatten(2).to(c.dtype)).unflatten(-1, x.shape[2:])
+    return y + read * since.exp().to(x.dtype)[..., None], left + since[:, -1].exp()[..., None, None] * state
+
+
+def _from_zero(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, chunk: int) -> Tensor:
+    """All chunks of a scan that begins with the state zero."""
     length = x.shape[1]
     x, dt, b, c = (_chunks(part, chunk) for part in (x, dt, b, c))
     y = _ChunkedScan.apply(x.movedim(3, 1).contiguous(), dt.movedim(3, 1), a, b[:, None], c[:, None], d)

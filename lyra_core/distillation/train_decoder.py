@@ -10,10 +10,12 @@ seen: what lies behind things is learned from every key frame and not only where
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor
 from lyra_core.cameras import Cameras
 from lyra_core.conditioning.depth import DepthEstimate
 from lyra_core.decoder import DecoderConfig, GaussianDecoder, rows_to_gaussians
+from lyra_core.distillation.clips import moved
 from lyra_core.distillation.dataset import (
     KeyFrames,
     Targets,
@@ -32,10 +35,14 @@ from lyra_core.distillation.dataset import (
     with_latents,
 )
 from lyra_core.distillation.losses import ssim_loss
-from lyra_core.distillation.trainer import LegConfig, decay_groups, open_run, train_leg
+from lyra_core.distillation.memory_plans import decoder_plans
+from lyra_core.distillation.run_folder import open_run
+from lyra_core.distillation.sheets import comparison_row, sheet
+from lyra_core.distillation.stage_run import identity_of, leg_of, optimizer_of, silence_unused_times, write_decoder
+from lyra_core.distillation.stages import Stage, load_stage
+from lyra_core.distillation.trainer import train_leg
 from lyra_core.errors import LyraError
 from lyra_core.evaluation.metrics import psnr
-from lyra_core.files import replacing
 from lyra_core.gaussians import Gaussians
 from lyra_core.pipeline import Conditioning, LyraPipeline
 from lyra_core.progress import Progress, no_progress
@@ -43,20 +50,16 @@ from lyra_core.rendering import RenderOutput, render
 from lyra_core.rendering.render import Projection
 from lyra_core.teacher.image import NoTextToImage
 from lyra_core.weights import components
-from lyra_core.weights.presets import load_preset
-from lyra_core.weights.quantized import save_weights
+from lyra_core.weights.presets import Preset, load_preset
 
-WEIGHTS_NAME = "decoder.safetensors"
-METRICS_NAME = "decoder.json"
+_SHEET_WORLDS = 4
 
 
 @dataclass(frozen=True)
 class DecoderTraining:
-    """Settings of the recipe.
+    """Settings of the recipe; the defaults are those of the stage `mini-decoder`.
 
     Attributes:
-        learning_rate: peak rate of AdamW.
-        weight_decay: on matrices.
         views: camera paths drawn per step (their order is drawn too).
         crops: rendered crops per step.
         crop: width and height of a crop [px].
@@ -65,8 +68,6 @@ class DecoderTraining:
         heldout_views: unseen views per held-out world in the figures.
     """
 
-    learning_rate: float = 8e-4
-    weight_decay: float = 0.02
     views: int = 4
     crops: int = 6
     crop: tuple[int, int] = (112, 88)
@@ -77,6 +78,17 @@ class DecoderTraining:
     opacity: float = 0.005
     holes: float = 0.2
     heldout_views: tuple[int, ...] = (1, 5, 7)
+
+    @classmethod
+    def of(cls, stage: Stage) -> DecoderTraining:
+        """The settings in a stage. Raises LyraError for one that does not train on worlds."""
+        if stage.worlds is None:
+            raise LyraError(f"stage {stage.name!r} trains on clips, not on procedural worlds.")
+        weights, worlds = stage.losses, stage.worlds
+        return cls(
+            stage.views, worlds.crops, worlds.crop, weights.squared, weights.absolute, weights.structure,
+            weights.depth, weights.opacity, weights.holes, worlds.heldout_views,
+        )  # fmt: skip
 
 
 class Worlds:
@@ -93,19 +105,35 @@ class Worlds:
         return len(self.names)
 
     def targets(self, index: int) -> Targets:
-        return load_targets(self.root / "scenes" / self.names[index])
+        """True views of a world."""
+        with self._read("scenes", index) as path:
+            return load_targets(path)
 
     def conditioning(self, index: int, views: Tensor | None = None) -> Conditioning:
-        return load_conditioning(self.root / "conditioning" / self.names[index], views)
+        """What the corridor knows of a world."""
+        with self._read("conditioning", index) as path:
+            return load_conditioning(path, views)
 
     def keys(self, index: int, cameras: Cameras, views: Tensor | None = None) -> KeyFrames:
-        name = self.names[index]
-        return load_keys(self.root / "keys" / name, self.root / "scenes" / name, cameras, views)
+        """What its camera paths would really show."""
+        with self._read("keys", index) as path:
+            return load_keys(path, self.root / "scenes" / self.names[index], cameras, views)
+
+    @contextmanager
+    def _read(self, kind: str, index: int) -> Iterator[Path]:
+        """Path of a file; turns what goes wrong with it into a LyraError that names it."""
+        path = self.root / kind / self.names[index]
+        try:
+            yield path
+        except FileNotFoundError as error:
+            raise LyraError(f"{path} is missing. Write it again with `lyra train worlds`.") from error
+        except (BadZipFile, EOFError, KeyError, ValueError) as error:
+            raise LyraError(f"{path} is damaged ({error}). Delete it and run `lyra train worlds` again.") from error
 
 
-def training_pipeline(model: str) -> LyraPipeline:
+def training_pipeline(model: str | Preset) -> LyraPipeline:
     """The corridor of a preset with a decoder that has learned nothing: its zero head puts Gaussians on the anchors."""
-    preset = load_preset(model)
+    preset = load_preset(model) if isinstance(model, str) else model
     teacher = components.build_teacher(preset)
     decoder = GaussianDecoder(DecoderConfig.from_dict(preset.decoder.config))
     return LyraPipeline(preset, NoTextToImage(), _no_depth, teacher, decoder)
@@ -120,11 +148,12 @@ def train_decoder(
     data: Path | str,
     out_dir: Path | str,
     *,
-    minutes: float,
+    minutes: float | None = None,
     seed: int = 0,
     threads: int = 1,
     resume: bool = True,
     settings: DecoderTraining | None = None,
+    stage: Stage | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Trains `pipeline.decoder` for one leg and writes `decoder.safetensors` (EMA weights) and `decoder.json`.
@@ -132,40 +161,49 @@ def train_decoder(
     Args:
         pipeline: its tokenizer, warp and fill make the conditioning; its decoder is trained in place.
         data: folder written by `generate`; `conditioning/` is added to it.
-        out_dir: receives the weights, the metrics, `state.pt` and `log.jsonl`.
-        minutes: length of the leg [min].
+        out_dir: receives the weights, the metrics and everything in `run_folder`.
+        minutes: length of the leg [min]; default: that of the stage.
         seed: of the data order.
         threads: CPU threads.
         resume: go on from `state.pt`; False starts from the pipeline's weights.
-        settings: of the recipe.
+        settings: of the recipe; default: those of the stage.
+        stage: of the training; default: `mini-decoder`.
         progress: listens to the caching of the conditioning.
 
     Returns:
         The metrics: held-out psnr [dB], depth error, mean opacity, and psnr with another world's latents.
     """
-    settings, data, out = settings or DecoderTraining(), Path(data), open_run(out_dir, threads=threads, resume=resume)
-    train, heldout = (_worlds(pipeline, root, progress) for root in (data, data / "heldout"))
+    stage = stage or load_stage("mini-decoder")
+    settings, data, out = (
+        settings or DecoderTraining.of(stage),
+        Path(data),
+        open_run(out_dir, threads=threads, resume=resume),
+    )
+    train, heldout = (open_worlds(pipeline, root, progress) for root in (data, data / "heldout"))
     decoder, projection = pipeline.decoder, pipeline.preset.projection
-    for parameter in (*decoder.patch_time_embed.parameters(), *decoder.patch_time_embed_tgt.parameters()):
-        parameter.requires_grad_(decoder.config.use_time_embedding)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    silence_unused_times(decoder.to(device))
 
-    def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float | str]]:
         index = int(rng.integers(len(train)))
         views = torch.from_numpy(rng.permutation(len(pipeline.preset.paths))[: settings.views])
-        conditioning = train.conditioning(index, views)
+        conditioning = moved(train.conditioning(index, views), device)
         rows = pipeline.decode_rows(conditioning)
         gaussians = _float32(rows_to_gaussians(decoder.prune(rows)[0]))
         with torch.autocast(rows.device.type, enabled=False):  # SSIM and depth do not survive bfloat16
-            value, figures = _loss(gaussians, train.targets(index), rng, settings, projection)
-            keys = train.keys(index, conditioning.cameras, views)
+            value, figures = _loss(gaussians, moved(train.targets(index), device), rng, settings, projection)
+            keys = moved(train.keys(index, conditioning.cameras.to("cpu"), views), device)
             holes = hole_loss(rows.float(), conditioning, keys, decoder.config, settings)
-        return value + settings.holes * holes, figures | {"holes": float(holes.detach())}
+        batch = f"world {train.names[index]}, views {views.tolist()}"
+        return value + settings.holes * holes, {**figures, "holes": float(holes.detach()), "batch": batch}
 
-    groups = decay_groups(decoder, settings.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
-    leg = LegConfig(minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.995, seed=seed)
-    result = train_leg(decoder, optimizer, loss, lambda: measure(pipeline, heldout, settings), out, leg)
-    return _write(decoder, out, {"seed": seed, "worlds": len(train), "heldout_worlds": len(heldout), **result})
+    result = train_leg(
+        decoder, optimizer_of(decoder, stage), loss, lambda: measure(pipeline, heldout, settings), out,
+        leg_of(stage, minutes=minutes, seed=seed), plans=decoder_plans(device),
+        identity=identity_of(stage, decoder.config), sheet=lambda: _sheet(pipeline, heldout, settings),
+    )  # fmt: skip
+    about = {"seed": seed, "worlds": len(train), "heldout_worlds": len(heldout)}
+    return write_decoder(decoder, out, {**about, **result})
 
 
 @torch.no_grad()
@@ -177,9 +215,10 @@ def measure(pipeline: LyraPipeline, worlds: Worlds, settings: DecoderTraining) -
         depth, opacity: mean.
     """
     scores: dict[str, list[float]] = {"psnr": [], "psnr_swapped": [], "depth": [], "opacity": []}
+    device = next(pipeline.decoder.parameters()).device
     for index in range(len(worlds)):
-        conditioning, targets = worlds.conditioning(index), worlds.targets(index)
-        swapped = with_latents(conditioning, worlds.conditioning((index + 1) % len(worlds)))
+        conditioning, targets = moved(worlds.conditioning(index), device), moved(worlds.targets(index), device)
+        swapped = with_latents(conditioning, moved(worlds.conditioning((index + 1) % len(worlds)), device))
         views = list(settings.heldout_views)
         for name, told in (("psnr", conditioning), ("psnr_swapped", swapped)):
             gaussians = _float32(pipeline.decode(told))
@@ -192,7 +231,20 @@ def measure(pipeline: LyraPipeline, worlds: Worlds, settings: DecoderTraining) -
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
-def _worlds(pipeline: LyraPipeline, root: Path, progress: Progress) -> Worlds:
+def _sheet(pipeline: LyraPipeline, worlds: Worlds, settings: DecoderTraining) -> Tensor:
+    """A picture of the first held-out worlds, see `sheets`."""
+    rows, unseen = [], settings.heldout_views[0]
+    device = next(pipeline.decoder.parameters()).device
+    for index in range(min(_SHEET_WORLDS, len(worlds))):
+        conditioning, targets = moved(worlds.conditioning(index), device), moved(worlds.targets(index), device)
+        camera = targets.cameras[unseen]
+        view = render(_float32(pipeline.decode(conditioning)), camera, projection=pipeline.preset.projection)
+        rows.append(comparison_row(targets.rgb[unseen], view.color, view.depth))
+    return sheet(rows)
+
+
+def open_worlds(pipeline: LyraPipeline, root: Path, progress: Progress = no_progress) -> Worlds:
+    """The worlds in a folder of `generate`, after their conditioning has been cached. Raises as `Worlds`."""
     cache_conditioning(pipeline, sorted((root / "scenes").glob("*.npz")), root / "conditioning", progress=progress)
     return Worlds(root)
 
@@ -212,7 +264,7 @@ def _loss(
         view = int(rng.integers(len(targets.rgb)))
         left = int(rng.integers(targets.cameras.width - width + 1))
         top = int(rng.integers(targets.cameras.height - height + 1))
-        background = torch.from_numpy(rng.random(3, dtype=np.float32))
+        background = torch.from_numpy(rng.random(3, dtype=np.float32)).to(gaussians.means.device)
         image = render(
             gaussians, targets.cameras[view], projection=projection, background=background,
             crop=(left, top, width, height),
@@ -270,10 +322,3 @@ def _color_loss(difference: Tensor, settings: DecoderTraining) -> tuple[Tensor, 
 def _float32(gaussians: Gaussians) -> Gaussians:
     """Rendering happens in float32, whatever autocast made of the network's output."""
     return gaussians.to(torch.float32)
-
-
-def _write(decoder: GaussianDecoder, out: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    save_weights(out / WEIGHTS_NAME, decoder.state_dict(), storage="fp16", metadata=metrics)
-    with replacing(out / METRICS_NAME) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return metrics

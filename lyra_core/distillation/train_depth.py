@@ -20,7 +20,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from lyra_core.conditioning.depth_net import DepthNet
-from lyra_core.distillation.trainer import STATE_NAME, LegConfig, decay_groups, open_run, train_leg
+from lyra_core.distillation.run_folder import STATE_NAME, open_run
+from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 from lyra_core.weights.quantized import Storage, load_weights, save_weights

@@ -18,8 +18,9 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCosmos
 from torch import Tensor
 
+from lyra_core.distillation.run_folder import STATE_NAME, JsonLog, open_run
 from lyra_core.distillation.tokenizer_start import block_components, calibrate, fit_lapped_decoder, start_as_components
-from lyra_core.distillation.trainer import STATE_NAME, JsonLog, LegConfig, open_run, train_leg
+from lyra_core.distillation.trainer import LegConfig, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 from lyra_core.teacher.tokenizer import Tokenizer

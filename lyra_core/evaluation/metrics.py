@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lyra_core.cameras import Cameras
 from lyra_core.errors import LyraError
 
 _WINDOW = 11
@@ -44,15 +47,37 @@ def ssim(prediction: Tensor, reference: Tensor) -> Tensor:
     return per_channel.unflatten(0, (*prediction.shape[:-3], 3)).mean(dim=-1)
 
 
-def resize_crop(images: Tensor, height: int, width: int) -> Tensor:
-    """Fit images `[..., H, W, 3]` to another size: scale until both sides cover it (bilinear), then crop the centre."""
-    flat = images.movedim(-1, -3).reshape(-1, 3, *images.shape[-3:-1])
-    scale = max(height / flat.shape[-2], width / flat.shape[-1])
-    size = (round(flat.shape[-2] * scale), round(flat.shape[-1] * scale))
-    resized = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+def resize_crop(images: Tensor, height: int, width: int, *, mode: str = "bilinear", antialias: bool = False) -> Tensor:
+    """Fit images `[..., H, W, C]` to another size: scale until both sides cover it, then crop the centre.
+
+    Args:
+        images: any number of channels.
+        height: wanted [px].
+        width: wanted [px].
+        mode: of `torch.nn.functional.interpolate`; bilinear is published.
+        antialias: averages where it scales down; the published script does not (its pictures have the size already).
+    """
+    flat = images.movedim(-1, -3).reshape(-1, images.shape[-1], *images.shape[-3:-1])
+    size, top, left = covering(flat.shape[-2], flat.shape[-1], height, width)
+    corners = False if mode == "bilinear" else None
+    resized = functional.interpolate(flat, size=size, mode=mode, align_corners=corners, antialias=antialias)
     cropped = resized[..., top : top + height, left : left + width]
-    return cropped.reshape(*images.shape[:-3], 3, height, width).movedim(-3, -1)
+    return cropped.reshape(*images.shape[:-3], images.shape[-1], height, width).movedim(-3, -1)
+
+
+def resize_crop_camera(camera: Cameras, height: int, width: int) -> Cameras:
+    """The camera of pictures that went through `resize_crop`."""
+    size, top, left = covering(camera.height, camera.width, height, width)
+    resized = camera.resized(*size)
+    offset = resized.intrinsics.new_tensor((0.0, 0.0, left, top))
+    return replace(resized, intrinsics=resized.intrinsics - offset, width=width, height=height)
+
+
+def covering(height: int, width: int, to_height: int, to_width: int) -> tuple[tuple[int, int], int, int]:
+    """How `resize_crop` fits: (height, width) after scaling, and the first row and column that stay."""
+    scale = max(to_height / height, to_width / width)
+    size = (round(height * scale), round(width * scale))
+    return size, (size[0] - to_height) // 2, (size[1] - to_width) // 2
 
 
 def _blurred(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lyra_core.checkpoints import Recall, StageResult, recompute
 from lyra_core.errors import LyraError
 from lyra_core.progress import Progress, no_progress
 from lyra_core.teacher.sampler import Branch, Network, SamplerConfig, augmentation_noise, sample
@@ -41,6 +42,7 @@ class GuidedDiffusion:
         start_strength: float,
         generator: torch.Generator,
         progress: Progress = no_progress,
+        recall: Recall = recompute,
     ) -> Tensor:
         """Latents [V, C, T, h, w] in diffusion space.
 
@@ -50,26 +52,37 @@ class GuidedDiffusion:
             start_strength: 1 starts from noise, less from the encoded warp and less noise.
             generator: source of all noise; its seed is also that of the augmentation noise.
             progress: told after every step, over all videos.
+            recall: may know a video already.
         """
         shape = tuple(condition.shape)
         noise = torch.randn(shape, generator=generator).to(condition)
         augment_noise = augmentation_noise(shape, generator.initial_seed() % 2**32).to(condition)
         count = len(guidance)
 
-        def sampled(index: int) -> Tensor:
-            video = guidance[index : index + 1]
-            return sample(
-                self._network(video, condition),
-                condition,
-                noise,
-                augment_noise,
-                self.sampler,
-                start=video[:, : condition.shape[1]],
-                start_strength=start_strength,
-                listener=lambda step, total: progress("latents", index * total + step, count * total),
-            )
+        def video(index: int) -> Tensor:
+            own = guidance[index : index + 1]
 
-        return torch.cat([sampled(index) for index in range(count)])
+            def make() -> StageResult:
+                latents = sample(
+                    self._network(own, condition),
+                    condition,
+                    noise,
+                    augment_noise,
+                    self.sampler,
+                    start=own[:, : condition.shape[1]],
+                    start_strength=start_strength,
+                    listener=lambda step, total: progress("latents", index * total + step, count * total),
+                )
+                return StageResult({"latents": latents}, {})
+
+            inputs = {
+                "guidance": own, "condition": condition, "noise": noise, "augment_noise": augment_noise,
+                "strength": start_strength, "sampler": self.sampler.model_dump(),
+                "prompt": self.text.prompt, "negative": self.text.negative,
+            }  # fmt: skip
+            return recall(f"video_{index}", inputs, make).tensors["latents"]
+
+        return torch.cat([video(index) for index in range(count)])
 
     def _network(self, guidance: Tensor, condition: Tensor) -> Network:
         """The transformer as the sampler asks it: the second branch sees neither prompt nor guidance."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lyra_core.checkpoints import Recall, recompute
 from lyra_core.conditioning.warp import Warp
 from lyra_core.errors import LyraError
 from lyra_core.progress import Progress, no_progress
@@ -61,7 +62,13 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(
-        self, warp: Warp, image: Tensor, *, generator: torch.Generator, progress: Progress = no_progress
+        self,
+        warp: Warp,
+        image: Tensor,
+        *,
+        generator: torch.Generator,
+        progress: Progress = no_progress,
+        recall: Recall = recompute,
     ) -> VideoLatents:
         """Latents and frames of the videos along V camera paths.
 
@@ -70,6 +77,7 @@ class Teacher:
             image: what all paths start from `[H, W, 3]` in [0, 1], at the size of the warp.
             generator: source of all noise; not drawn from at strength 0.
             progress: listens to the steps of the sampler.
+            recall: may know videos already.
         """
         video = _to_video(warp.rgb)
         if self.diffusion is None or self.start_strength == 0.0:
@@ -77,7 +85,12 @@ class Teacher:
         guidance = guidance_latents(self.tokenizer, video[:, None], warp.mask[:, None], self.diffusion.slots)
         condition = condition_latents(self.tokenizer, 2 * image.movedim(-1, 0)[None] - 1, guidance.shape[2])
         diffused = self.diffusion(
-            guidance, condition, start_strength=self.start_strength, generator=generator, progress=progress
+            guidance,
+            condition,
+            start_strength=self.start_strength,
+            generator=generator,
+            progress=progress,
+            recall=recall,
         )
         latents = from_diffusion(self.tokenizer, diffused)
         return VideoLatents(latents, _to_frames(self.tokenizer.decode(latents)), warp.z, warp.mask)

@@ -15,6 +15,7 @@ from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCos
 from torch import Tensor, nn
 
 from lyra_core.errors import LyraError
+from lyra_core.teacher.tiling import decode_in_tiles, encode_in_tiles
 from lyra_core.teacher.tokenizer_factored import accelerate, empty_network, ends, factored_network, folded
 from lyra_core.weights.quantized import Storage, StorageRule, load_weights, read_metadata, save_weights
 
@@ -23,12 +24,17 @@ _COMPONENTS = ("components.directions", "components.deviations", "components.mea
 
 
 class Tokenizer(nn.Module):
-    """`AutoencoderKLCosmos` with tensors in and tensors out, one clip at a time to bound memory."""
+    """`AutoencoderKLCosmos` with tensors in and tensors out, one clip at a time to bound memory.
+
+    Attributes:
+        tile_frames: latent frames that are worked on at once (see `tiling`); None for the whole clip.
+    """
 
     def __init__(self, network: AutoencoderKLCosmos) -> None:
         """network: the class itself, `accelerate`d, or a `factored_network`."""
         super().__init__()
         self.network = network.eval()
+        self.tile_frames: int | None = None
 
     @classmethod
     def load(cls, path: Path | str, expected_sha256: str | None = None) -> Tokenizer:
@@ -86,16 +92,36 @@ class Tokenizer(nn.Module):
             video: [B, 3, F, H, W] in [-1, 1]; F = 1 + 8 k, H and W multiples of 8.
 
         Returns:
-            Latents [B, 16, 1 + k, H/8, W/8]. Raises LyraError for other sizes.
+            Latents [B, 16, 1 + k, H/8, W/8], float32 at least. Raises LyraError for other sizes.
         """
         self._require_blocks(video)
-        video = video.to(self.dtype)
-        return torch.cat([self.network.encode(clip).latent_dist.mode() for clip in video.split(1)])
+        return torch.cat([self._encode(clip) for clip in video.split(1)])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, 16, T, h, w], not normalised, to video [B, 3, 1 + 8 (T - 1), 8 h, 8 w] near [-1, 1]."""
-        return torch.cat([self.network.decode(clip).sample for clip in latents.to(self.dtype).split(1)])
+        return torch.cat([self._decode(clip) for clip in latents.split(1)])
+
+    def _encode(self, clip: Tensor) -> Tensor:
+        """Latents of one clip."""
+        clip = clip.to(self.dtype)
+        if self.tile_frames is None:
+            return self._exact(self.network.encode(clip).latent_dist.mode())
+        tiles = encode_in_tiles(self.network, clip, self.tile_frames, self.temporal_factor)
+        return torch.cat([self._exact(tile) for tile in tiles], dim=2)
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Video of one clip."""
+        latents = latents.to(self.dtype)
+        if self.tile_frames is None:
+            return self._exact(self.network.decode(latents).sample)
+        return torch.cat(
+            [self._exact(tile) for tile in decode_in_tiles(self.network, latents, self.tile_frames)], dim=2
+        )
+
+    def _exact(self, result: Tensor) -> Tensor:
+        """A result in float32 at least: the sampler's state and the statistics do not survive bfloat16."""
+        return result.to(torch.promote_types(self.dtype, torch.float32))
 
     @property
     def dtype(self) -> torch.dtype:

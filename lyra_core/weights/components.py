@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor
 
-from lyra_core.conditioning.depth import DepthEstimator, EmbeddedDepth, MogeDepth, TransformersDepth
+from lyra_core.conditioning.depth import DepthEstimator, EmbeddedDepth
 from lyra_core.decoder import DecoderConfig, GaussianDecoder
 from lyra_core.errors import LyraError
 from lyra_core.teacher.diffusion import GuidedDiffusion
@@ -20,11 +19,12 @@ from lyra_core.teacher.text import TextEmbeddings
 from lyra_core.teacher.tokenizer import Tokenizer
 from lyra_core.teacher.transformer import TransformerConfig, VideoTransformer
 from lyra_core.weights.manifest import verified
+from lyra_core.weights.official.fitting import require_fit
 from lyra_core.weights.presets import Component, Preset, one_line
 from lyra_core.weights.quantized import load_weights
 
 
-class _DiffusionConfig(BaseModel):
+class DiffusionConfig(BaseModel):
     """The `config` of a `gen3c` teacher."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,13 +37,18 @@ class _DiffusionConfig(BaseModel):
 
 def build_images(preset: Preset) -> TextToImage:
     """The text-to-image stage."""
-    if preset.image.kind == "none":
+    kind, config = preset.image.kind, preset.image.config
+    if kind == "none":
         return NoTextToImage()
-    if preset.image.kind == "procedural-grammar":
+    if kind == "procedural-grammar":
         from lyra_core.teacher.procedural import ProceduralImages
 
-        return ProceduralImages(**preset.image.config)
-    raise _unknown(preset, "image", preset.image, "procedural-grammar, none")
+        return ProceduralImages(**config)
+    if kind == "diffusers":
+        from lyra_core.teacher.text_to_image import DiffusersImages
+
+        return DiffusersImages(**config)
+    raise _unknown(preset, "image", preset.image, "procedural-grammar, diffusers, none")
 
 
 def build_depth(preset: Preset) -> DepthEstimator:
@@ -52,9 +57,13 @@ def build_depth(preset: Preset) -> DepthEstimator:
     if kind == "embedded":
         return EmbeddedDepth.load(_path(preset, preset.depth), preset.assumed_intrinsics)
     if kind == "moge":
+        from lyra_core.conditioning.depth_adapters import MogeDepth
+
         return MogeDepth(**config)
     if kind == "transformers":
-        return TransformersDepth(assumed_intrinsics=preset.assumed_intrinsics, **config)
+        from lyra_core.conditioning.depth_adapters import TransformersDepth
+
+        return TransformersDepth(preset.assumed_intrinsics, **config)
     raise _unknown(preset, "depth", preset.depth, "embedded, moge, transformers")
 
 
@@ -75,19 +84,22 @@ def build_teacher(preset: Preset) -> Teacher:
     raise _unknown(preset, "teacher", preset.teacher, "gen3c, guidance")
 
 
-def build_diffusion(preset: Preset) -> GuidedDiffusion:
-    """The teacher's diffusion model; `config` may hold `transformer`, `sampler` and the file of `text` embeddings."""
+def diffusion_config(preset: Preset) -> DiffusionConfig:
+    """The checked `config` of a `gen3c` teacher. Raises LyraError naming the field that is wrong."""
     try:
-        config = _DiffusionConfig.model_validate(preset.teacher.config)
+        return DiffusionConfig.model_validate(preset.teacher.config)
     except ValidationError as error:
         raise LyraError(f"preset {preset.name!r} has a wrong teacher config: {one_line(error)}") from error
-    path = _path(preset, preset.teacher)
+
+
+def build_diffusion(preset: Preset) -> GuidedDiffusion:
+    """The teacher's diffusion model; `config` may hold `transformer`, `sampler` and the file of `text` embeddings."""
+    config, path = diffusion_config(preset), _path(preset, preset.teacher)
     with torch.device("meta"):
         transformer = VideoTransformer(config.transformer)
-    try:
-        transformer.network.load_state_dict(_state(path), assign=True)
-    except RuntimeError as error:
-        raise LyraError(f"weights {path} do not fit the teacher of preset {preset.name!r}.") from error
+    state = load_weights(path, keep_bfloat16=True)
+    require_fit(state, transformer.network.state_dict(), str(path), f"the teacher of preset {preset.name!r}")
+    transformer.network.load_state_dict(state, assign=True)
     if config.text is None:
         text = TextEmbeddings.zeros(config.transformer.text_dim)
     else:
@@ -101,25 +113,16 @@ def build_decoder(preset: Preset) -> GaussianDecoder:
         raise _unknown(preset, "decoder", preset.decoder, "lyra")
     decoder = GaussianDecoder(DecoderConfig.from_dict(preset.decoder.config))
     path = _path(preset, preset.decoder)
-    try:
-        decoder.load_state_dict(_state(path))
-    except RuntimeError as error:
-        raise LyraError(f"weights {path} do not fit the decoder of preset {preset.name!r}.") from error
+    state = load_weights(path)
+    require_fit(state, decoder.state_dict(), str(path), f"the decoder of preset {preset.name!r}")
+    decoder.load_state_dict(state)
     return decoder.eval()
 
 
 def _path(preset: Preset, part: Component) -> Path:
     if part.file is None:
         raise LyraError(f"preset {preset.name!r} names no file for its {part.kind} part. Add `file:`.")
-    path = preset.weights_folder / part.file
-    return path if path.is_dir() else verified(preset.weights_folder, part.file)
-
-
-def _state(path: Path) -> dict[str, Tensor]:
-    """Weights of a safetensors file, or the "module" entry of a released DeepSpeed file."""
-    if path.suffix == ".pt":
-        return torch.load(path, map_location="cpu", weights_only=True)["module"]
-    return load_weights(path)
+    return verified(preset.weights_folder, part.file)
 
 
 def _unknown(preset: Preset, role: str, part: Component, known: str) -> LyraError:

@@ -27,6 +27,8 @@ class WeightEntry(BaseModel):
     """False for a file that only stores a deterministic start (no training step was taken)."""
     command: str
     """The command that makes the file again."""
+    source: str = ""
+    """What it was made from, where that came from elsewhere, e.g. "nvidia/Lyra@COMMIT"."""
     seeds: dict[str, str] = Field(default_factory=dict)
     """Seeds of the data and of the run, e.g. {"train": "0..4095", "run": "0"}."""
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -70,33 +72,44 @@ def record(
     *,
     trained: bool,
     command: str,
+    source: str = "",
     seeds: dict[str, str] | None = None,
     metrics: dict[str, float] | None = None,
-) -> None:
-    """Enters the weight file `path` into the manifest of its folder, replacing an older entry of that name."""
-    manifest = Manifest.load(path.parent)
-    manifest.files[path.name] = WeightEntry(
+    folder: Path | None = None,
+) -> WeightEntry:
+    """Enters the weight file `path` into the manifest of `folder` (None: its own), replacing an older entry of it."""
+    folder = folder or path.parent
+    entry = WeightEntry(
         sha256=sha256(path),
         bytes=path.stat().st_size,
         trained=trained,
         command=command,
+        source=source,
         seeds=seeds or {},
         metrics=metrics or {},
     )
-    manifest.save(path.parent)
+    manifest = Manifest.load(folder)
+    manifest.files[path.relative_to(folder).as_posix()] = entry
+    manifest.save(folder)
+    return entry
 
 
 def verified(folder: Path, name: str) -> Path:
-    """The path of weight file `name`, after its hash was compared with the manifest (where it lists the file).
+    """The path of weight file or folder `name`, after its hashes were compared with the manifest (where it lists them).
 
-    Raises LyraError when the file is missing or differs from its entry.
+    Raises LyraError when something is missing or differs from its entry.
     """
     path = folder / name
-    if not path.is_file():
+    if not path.exists():
         raise LyraError(f"weights {name} are missing: expected at {path}. Fetch or train them and put them there.")
-    entry = Manifest.load(folder).files.get(name)
-    if entry is not None and sha256(path) != entry.sha256:
-        raise LyraError(f"weights {path} differ from {MANIFEST_NAME} (sha256). Reinstall the package or train again.")
+    for listed, entry in Manifest.load(folder).files.items():
+        if listed != name and not listed.startswith(f"{name}/"):
+            continue
+        file = folder / listed
+        if not file.is_file() or sha256(file) != entry.sha256:
+            raise LyraError(
+                f"weights {file} differ from {MANIFEST_NAME} (sha256). Reinstall the package, or train or fetch again."
+            )
     return path
 
 

@@ -7,6 +7,8 @@ Every default below is the published behaviour; the embedded model is the same c
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,8 +84,14 @@ class Preset(_Strict):
     """Noise level the teacher starts from: 1 pure noise, 0 the encoded guidance itself."""
     projection: Literal["ewa", "ut"] = "ut"
     """Splatting the decoder is trained and scored with."""
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """Of weights and activations on a GPU; a CPU always works in float32."""
+    guardrail: Literal["none", "cosmos"] = "none"
+    """What looks at prompts and videos for unsafe content, where it is installed."""
     refine_iterations: int = Field(default=0, ge=0)
     """Steps of colour back-projection that pull the main view towards the input image."""
+    max_gaussians: int | None = Field(default=None, ge=1)
+    """Most Gaussians a scene keeps, the most opaque ones, unless the caller says otherwise; None keeps all."""
     assumed_median_depth: float = 2.5
     """Median depth given to a scene of unknown scale [m]."""
 
@@ -95,10 +103,16 @@ class Preset(_Strict):
         return (self._path.parent / Path(self.weights).expanduser()).resolve()
 
     @property
+    def samples(self) -> bool:
+        """Whether the teacher makes its videos with a diffusion model."""
+        return self.teacher.kind == "gen3c" and self.start_strength > 0.0
+
+    @property
     def files(self) -> list[str]:
         """Names of all weight files."""
         parts = (self.image, self.depth, self.tokenizer, self.teacher, self.decoder)
-        return [part.file for part in parts if part.file]
+        text = self.teacher.config.get("text")
+        return [*(part.file for part in parts if part.file), *([text] if text else [])]
 
     @property
     def missing_files(self) -> list[str]:
@@ -120,6 +134,66 @@ class Preset(_Strict):
         focal = 0.5 * reference_width / math.tan(math.radians(0.5 * self.fov_x))
         focal *= math.hypot(height, width) / math.hypot(reference_height, reference_width)
         return focal, focal, 0.5 * width, 0.5 * height
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What one quality changes of a model, so that "standard" is always the model as its preset has it.
+
+    Attributes:
+        text: for help texts.
+        steps: share of the preset's sampler steps; time of the teacher is proportional to them.
+        refinement: share of its refinement iterations.
+        max_gaussians: most Gaussians a scene keeps; None for the preset's number.
+    """
+
+    text: str
+    steps: float
+    refinement: float
+    max_gaussians: int | None = None
+
+
+QualityName = Literal["draft", "standard", "best"]
+
+QUALITIES: Mapping[QualityName, Quality] = {
+    "draft": Quality("0.4 of the sampler steps, half the refinement, 500,000 Gaussians", 0.4, 0.5, 500_000),
+    "standard": Quality("as the model was published or accepted", 1.0, 1.0),
+    "best": Quality("1.5 times the sampler steps, twice the refinement", 1.5, 2.0),
+}
+
+
+def with_quality(preset: Preset, quality: QualityName = "standard", steps: int | None = None) -> Preset:
+    """The preset at another quality.
+
+    Args:
+        preset: as it was loaded.
+        quality: see `QUALITIES`.
+        steps: of the sampler; overrides the quality's.
+
+    Raises LyraError for steps below 1, and for steps of a model that samples nothing.
+    """
+    chosen = QUALITIES[quality]
+    limits = [limit for limit in (preset.max_gaussians, chosen.max_gaussians) if limit is not None]
+    changes: dict[str, Any] = {
+        "refine_iterations": round(chosen.refinement * preset.refine_iterations),
+        "max_gaussians": min(limits, default=None),
+    }
+    if preset.samples:
+        changes["teacher"] = _with_steps(preset.teacher, chosen.steps, steps)
+    elif steps is not None:
+        raise LyraError(f"model {preset.name!r} has no sampler, so it takes no number of steps. Leave them out.")
+    return preset.model_copy(update=changes)
+
+
+def _with_steps(teacher: Component, share: float, steps: int | None) -> Component:
+    from lyra_core.teacher.sampler import SamplerConfig
+
+    sampler = teacher.config.get("sampler", {})
+    if steps is None:
+        steps = max(round(share * sampler.get("steps", SamplerConfig().steps)), 1)
+    if steps < 1:
+        raise LyraError(f"{steps} sampler steps make no video. Give at least 1.")
+    return teacher.model_copy(update={"config": {**teacher.config, "sampler": {**sampler, "steps": steps}}})
 
 
 def preset_names() -> list[str]:

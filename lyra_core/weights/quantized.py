@@ -90,8 +90,13 @@ def save_weights(
         temporary.write_bytes(save(stored, {_METADATA: json.dumps(dict(metadata or {}), sort_keys=True)}))
 
 
-def load_weights(path: Path | str, expected_sha256: str | None = None) -> dict[str, Tensor]:
-    """Reads a file of `save_weights` (or any safetensors file); floating-point tensors come back as float32.
+def load_weights(
+    path: Path | str, expected_sha256: str | None = None, *, keep_bfloat16: bool = False
+) -> dict[str, Tensor]:
+    """Reads a file of `save_weights` (or any safetensors file).
+
+    Floating-point tensors come back as float32, except bfloat16 where it is kept: only foreign files have it, and
+    those of released models are large.
 
     Raises LyraError when the file is missing, truncated or corrupt, or differs from `expected_sha256`.
     """
@@ -99,7 +104,8 @@ def load_weights(path: Path | str, expected_sha256: str | None = None) -> dict[s
     try:
         with safe_open(path, "pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return {name: _restored(name, stored) for name in stored if not name.endswith((_SCALE, _PEAK, _PEAK_INDEX))}
+        names = [name for name in stored if not name.endswith((_SCALE, _PEAK, _PEAK_INDEX))]
+        return {name: _restored(name, stored, keep_bfloat16) for name in names}
     except (SafetensorError, RuntimeError, KeyError, OSError) as error:
         raise _unreadable(path, error) from error
 
@@ -129,9 +135,10 @@ def _stored(name: str, tensor: Tensor, storage: Storage | StorageRule) -> dict[s
     return {name: tensor.float().contiguous()}
 
 
-def _restored(name: str, stored: Mapping[str, Tensor]) -> Tensor:
+def _restored(name: str, stored: Mapping[str, Tensor], keep_bfloat16: bool) -> Tensor:
     if name + _SCALE not in stored:
-        return stored[name].float() if stored[name].is_floating_point() else stored[name]
+        kept = not stored[name].is_floating_point() or (keep_bfloat16 and stored[name].dtype == torch.bfloat16)
+        return stored[name] if kept else stored[name].float()
     parts = ("", _SCALE, _PEAK, _PEAK_INDEX)
     return dequantize_rows({part: stored[name + part] for part in parts if name + part in stored})
 

@@ -106,3 +106,16 @@ def test_interrupt_leaves_nothing(tmp_path: Path, tiny_model: Path) -> None:
     assert running.returncode == 130
     assert "Traceback" not in errors and "interrupted" in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_kept_stages_are_not_made_again(lyra: Lyra, tiny_model: Path) -> None:
+    """A scene in another encoding needs neither the picture nor the Gaussians once more."""
+    arguments = ("generate", PROMPT, "--model", tiny_model, "--no-collider", "--keep-intermediates", "--json")
+    first = json.loads(lyra(*arguments, "-o", "a.usdz").stdout)
+    again = json.loads(lyra(*arguments, "-o", "a.usdz", "--encoding", "nurec").stdout)
+    assert {"image", "depth", "gaussians", "colours"} <= set(first["seconds"])
+    assert not {"image", "depth", "gaussians", "colours"} & set(again["seconds"])
+    assert again["bounds_m"] == first["bounds_m"] and again["provenance"] == first["provenance"]
+    assert set(json.loads(Path("a.stages/stages.json").read_text())) == {"view", "gaussians"}
+    other = json.loads(lyra(*arguments, "-o", "a.usdz", "--seed", "1").stdout)
+    assert {"image", "gaussians"} <= set(other["seconds"])

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lyra_core.conditioning.depth import EmbeddedDepth, MogeDepth, TransformersDepth
+from lyra_core.conditioning.depth import EmbeddedDepth
 from lyra_core.conditioning.depth_edges import sharpen_edges
 from lyra_core.conditioning.depth_net import DepthNet
 from lyra_core.errors import LyraError
@@ -85,15 +84,3 @@ def test_slopes_stay_untouched() -> None:
     z = 1 / torch.linspace(0.2, 2.0, 90)[:, None].expand(90, 70)
     image = torch.rand(90, 70, 3, generator=torch.Generator().manual_seed(4))
     torch.testing.assert_close(sharpen_edges(z, image), z)
-
-
-@pytest.mark.skipif(find_spec("moge") is not None, reason="MoGe is installed")
-def test_moge_missing() -> None:
-    with pytest.raises(LyraError, match="MoGe"):
-        MogeDepth("weights.pt")
-
-
-@pytest.mark.skipif(find_spec("transformers") is not None, reason="transformers is installed")
-def test_transformers_missing() -> None:
-    with pytest.raises(LyraError, match="transformers"):
-        TransformersDepth("folder", assumed)

@@ -5,44 +5,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from lyra_core.cameras import Cameras
 from lyra_core.distillation.dataset import load_conditioning, load_input, load_keys, load_targets, save_conditioning
-from lyra_core.distillation.generate import base_camera, key_arrays, to_uint8, write_arrays
+from lyra_core.distillation.smoke import write_world
 from lyra_core.distillation.train_decoder import DecoderTraining, hole_loss, train_decoder
 from lyra_core.errors import LyraError
-from lyra_core.evaluation.views import to_scene_units, unseen_cameras
 from lyra_core.pipeline import LyraPipeline
-from lyra_core.synthetic.grammar import make_world, render_world
 from lyra_core.weights.presets import load_preset
 from lyra_core.weights.quantized import load_weights
-
-
-def write_world(folder: Path, seed: int, model: Path) -> None:
-    """The scene and the key frames of `generate`, at the size of the tiny model."""
-    path = folder / "scenes" / f"{seed:07d}.npz"
-    world = make_world(seed)
-    view = render_world(world, base_camera(world, 64, 128), supersample=1)
-    unit = float(view.z.median())
-    unseen = unseen_cameras(world, unit, np.random.default_rng(seed)).resized(32, 64)
-    cameras = Cameras.cat([base_camera(world, 32, 64), unseen])
-    views = render_world(world, cameras, supersample=1)
-    write_arrays(path, {
-        "input_rgb": to_uint8(view.rgb[0]), "input_z": view.z[0].half().numpy(), "rgb": to_uint8(views.rgb),
-        "z": views.z.half().numpy(), "c2w": to_scene_units(cameras, world.camera, unit).c2w.numpy(),
-    })  # fmt: skip
-    write_arrays(folder / "keys" / path.name, key_arrays(seed, path, load_preset(str(model))))
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     root = tmp_path_factory.mktemp("worlds")
-    write_world(root, 3, tiny_model)
+    preset = load_preset(str(tiny_model))
+    write_world(root, 3, preset)
     for seed in (1_000_000, 1_000_001):
-        write_world(root / "heldout", seed, tiny_model)
+        write_world(root / "heldout", seed, preset)
     return root
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lyra_core.distillation.trainer import Ema, LegConfig, learning_rate, train_leg
+from lyra_core.distillation.ema import Ema
+from lyra_core.distillation.trainer import LegConfig, learning_rate, train_leg
 from lyra_core.errors import LyraError
 
 LEG = LegConfig(minutes=0.02, learning_rate=0.05, warmup_steps=5, ema_decay=0.9)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from lyra_core.checkpoints import Checkpoints
 from lyra_core.decoder import DecoderConfig, GaussianDecoder
 from lyra_core.errors import LyraError
 from lyra_core.pipeline import LyraPipeline
@@ -73,6 +74,34 @@ def test_a_picture_becomes_a_scene(published: dict[str, Any], tmp_path: Path) ->
     assert torch.equal(again.gaussians.means, scene.gaussians.means)
     other = pipeline(image=picture, seed=5)
     assert not torch.equal(other.gaussians.colors, scene.gaussians.colors)
+
+
+def test_a_killed_run_goes_on_at_the_last_finished_video(published: dict[str, Any], tmp_path: Path) -> None:
+    """The same scene as a run in one go; another guidance weight repeats the videos, but not the depth."""
+    pipeline, picture = build(published, tmp_path), torch.rand(32, 64, 3, generator=torch.Generator().manual_seed(0))
+    whole = pipeline(image=picture, seed=4)
+
+    def killed(phase: str, step: int, total: int) -> None:
+        if (phase, step) == ("latents", 7):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline(image=picture, seed=4, progress=killed, recall=Checkpoints(tmp_path / "stages"))
+    steps: list[int] = []
+    stages = Checkpoints(tmp_path / "stages")
+    scene = pipeline(
+        image=picture, seed=4, recall=stages,
+        progress=lambda phase, step, total: steps.append(step) if phase == "latents" else None,
+    )  # fmt: skip
+    assert stages.recalled == ["view", "video_0", "video_1"]
+    assert steps == [0, 7, 8, 9, 10, 11, 12]
+    assert torch.equal(scene.gaussians.means, whole.gaussians.means)
+    assert scene.provenance == whole.provenance
+    config = {**published["teacher"]["config"], "sampler": {"steps": 3, "guidance": 0.0}}
+    other = build({**published, "teacher": {**published["teacher"], "config": config}}, tmp_path)
+    stages = Checkpoints(tmp_path / "stages")
+    other(image=picture, seed=4, recall=stages)
+    assert stages.recalled == ["view"]
 
 
 def test_weights_and_config_that_do_not_fit_are_named(published: dict[str, Any], tmp_path: Path) -> None:

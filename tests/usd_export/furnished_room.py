@@ -29,11 +29,11 @@ class Room:
     hull: np.ndarray  # [M, 3] viewpoints
 
 
-def make_room(hole: float = 0.0) -> Room:
-    """A room with an optional square hole [m] in the floor of its collider, 1 m ahead of the middle."""
+def make_room(hole: float = 0.0, ahead: float = 1.0) -> Room:
+    """A room with an optional square hole [m] in the floor of its collider, some metres ahead of the middle."""
     frame = _frame()
     points, normals, colors = (np.concatenate(parts) for parts in zip(*_surfaces(), strict=True))
-    vertices, triangles = box_mesh(_matter(hole))
+    vertices, triangles = box_mesh(_matter(hole, ahead))
     path = np.array([[0.0, -2.4, 1.5], [0.6, -1.2, 1.5], [-0.6, -1.2, 1.5], [0.0, -1.8, 1.8]])
     report = ColliderReport(30.0, 0.0, len(triangles), True, 0.05, ())
     collider = ColliderMesh(_local(vertices, frame).astype(np.float32), triangles, report)
@@ -98,7 +98,7 @@ def _splats(points: np.ndarray, normals: np.ndarray, colors: np.ndarray, frame: 
     )
 
 
-def _matter(hole: float) -> list[tuple[np.ndarray, np.ndarray]]:
+def _matter(hole: float, ahead: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Boxes that fill the floor, ceiling, walls and furniture; they overlap, each is closed."""
     boxes = [CRATE, SHELF]
     for axis in range(3):
@@ -108,7 +108,7 @@ def _matter(hole: float) -> list[tuple[np.ndarray, np.ndarray]]:
             boxes.append((low, high))
     if hole:
         low, high = boxes.pop(2 + 2 * 2)
-        middle = np.array([0.0, 1.0])
+        middle = np.array([0.0, ahead])
         edges = [middle - hole / 2, middle + hole / 2]
         boxes += [
             (low, np.array([edges[0][0], high[1], high[2]])),

@@ -24,6 +24,7 @@ from usd_export.encodings.particle_field import SH_COEFFICIENTS
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.layout import COLLISION, GAUSSIANS, GAUSSIANS_LAYER, ROOT_LAYER, SCENE
+from usd_export.prims.cameras import CameraPath
 from usd_export.report_card import ReportCard, report_card
 from usd_export.report_card.agreement import judge_agreement
 from usd_export.report_card.drop_test import judge_drops
@@ -245,6 +246,41 @@ def test_broken_files_do_not_pass(folder: Path, tmp_path: Path, damage: str) -> 
     assert len(card.judgements) == len(CHAPTERS)
 
 
+# What nobody observed ------------------------------------------------------------------------------------------------
+
+
+def paths_from(c2w: np.ndarray) -> list[CameraPath]:
+    """Two paths from one picture, 90 degrees wide; its lower border shows the floor 0.3 m past the middle."""
+    moved = c2w.copy()
+    moved[:3, 3] += 0.05
+    lens = np.array([160.0, 160, 160, 90])
+    return [CameraPath(name, np.stack([c2w, way]), lens, 320, 180) for name, way in (("a", c2w), ("b", moved))]
+
+
+def turned_away() -> np.ndarray:
+    """Fifty units behind the room, looking back."""
+    pose = np.diag([-1.0, 1, -1, 1])
+    pose[2, 3] = -50
+    return pose
+
+
+SOURCES = {
+    "hole in the picture": (1.0, np.eye(4), "fail"),
+    "hole before the picture": (-1.0, np.eye(4), "pass"),
+    "picture of something else": (-1.0, turned_away(), "fail"),
+}
+
+
+@pytest.mark.parametrize("case", SOURCES)
+def test_errors_are_what_the_picture_contradicts(tmp_path: Path, case: str) -> None:
+    ahead, pose, verdict = SOURCES[case]
+    room = make_room(hole=0.6, ahead=ahead)
+    target = tmp_path / "room"
+    write_scene(target, room.cloud, room.frame, collider=room.collider, camera_hull=room.hull, cameras=paths_from(pose))
+    shown = load_subject(target / ROOT_LAYER)
+    assert judge_floor(map_floor(observe(shown)), shown.mesh).verdict == verdict
+
+
 # Single judgements --------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +296,7 @@ def with_box(mesh: SolidMesh, low: list[float], high: list[float]) -> SolidMesh:
 def test_unseen_matter_blocks_the_view_and_the_way(subject: Subject, observation: Observation, floor: FloorMap) -> None:
     wall = with_box(subject.mesh, [-2.4, 0.0, 0.0], [2.4, 0.2, 1.0])
     assert "lyra:collider-phantoms" in rules(judge_agreement(observation, wall))
-    judgement, rollout = judge_rollout(observation, floor, wall)
+    judgement, rollout = judge_rollout(floor, wall)
     assert rules(judgement) == {"lyra:rollout-jammed"}
     assert abs(rollout.route[rollout.driven, 1] - 0.1) < 0.3
 
@@ -268,8 +304,8 @@ def test_unseen_matter_blocks_the_view_and_the_way(subject: Subject, observation
 def test_a_robot_climbs_no_step(subject: Subject, observation: Observation, floor: FloorMap) -> None:
     low_sill = with_box(subject.mesh, [-2.4, 0.0, 0.0], [2.4, 0.2, 0.02])
     sill = with_box(subject.mesh, [-2.4, 0.0, 0.0], [2.4, 0.2, 0.15])
-    assert judge_rollout(observation, floor, low_sill)[0].verdict == "pass"
-    assert rules(judge_rollout(observation, floor, sill)[0]) == {"lyra:rollout-jammed"}
+    assert judge_rollout(floor, low_sill)[0].verdict == "pass"
+    assert rules(judge_rollout(floor, sill)[0]) == {"lyra:rollout-jammed"}
 
 
 def test_a_robot_falls_where_half_of_the_floor_is_missing(
@@ -277,7 +313,7 @@ def test_a_robot_falls_where_half_of_the_floor_is_missing(
 ) -> None:
     vertices, triangles = box_mesh([(np.array([-3.0, -4.0, -0.1]), np.array([3.0, 0.5, 0.0]))])
     half = SolidMesh(vertices, triangles, ("/half",))
-    judgement, rollout = judge_rollout(observation, floor, half)
+    judgement, rollout = judge_rollout(floor, half)
     assert rules(judgement) == {"lyra:rollout-fell"}
     assert 0.3 < rollout.route[rollout.driven, 1] < 0.8 or rollout.driven == 0
     assert "lyra:floor-hole" in rules(judge_floor(floor, half))
@@ -328,13 +364,13 @@ def test_a_report_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
 
 
 def test_depth_of_the_gaussians_is_that_of_the_surface(subject: Subject, observation: Observation) -> None:
-    camera = observation.best_view.camera
+    camera = observation.showcase.camera
     picture = render_splats(subject.cloud, subject.frame, camera)
     exact, _ = subject.mesh.tree.first_hits(camera.position, camera.rays())
     errors = np.abs(picture.depth.reshape(-1) - exact)
     assert np.median(errors) < 0.001 and np.percentile(errors, 90) < 0.005
     assert picture.alpha.min() > 0.95
-    np.testing.assert_array_equal(picture.depth, observation.best_view.picture.depth)
+    np.testing.assert_array_equal(picture.depth, observation.showcase.picture.depth)
 
 
 def test_the_tree_finds_what_trying_all_triangles_finds() -> None:

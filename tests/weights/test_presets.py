@@ -10,8 +10,9 @@ import yaml
 
 from lyra_core.decoder import DecoderConfig
 from lyra_core.errors import LyraError
+from lyra_core.weights.components import diffusion_config
 from lyra_core.weights.manifest import Manifest, record, verified
-from lyra_core.weights.presets import Preset, load_preset, preset_names
+from lyra_core.weights.presets import QUALITIES, Preset, load_preset, preset_names, with_quality
 
 
 def test_defaults_are_the_published_behaviour() -> None:
@@ -70,3 +71,38 @@ def test_equal_manifests_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         record(tmp_path / name, trained=False, command="start")
     assert (tmp_path / "manifest.json").read_bytes() == first
+
+
+def test_standard_quality_is_the_preset_itself() -> None:
+    for name in preset_names():
+        preset = load_preset(name)
+        standard = with_quality(preset)
+        assert standard.model_dump(exclude={"teacher"}) == preset.model_dump(exclude={"teacher"})
+        assert standard.teacher.kind == preset.teacher.kind
+        assert standard.weights_folder == preset.weights_folder
+
+
+@pytest.mark.parametrize(("quality", "steps"), [("draft", 14), ("standard", 35), ("best", 52)])
+def test_quality_changes_the_published_number_of_steps(quality: str, steps: int) -> None:
+    preset = load_preset("lyra")
+    assert diffusion_config(with_quality(preset, quality)).sampler.steps == steps
+    assert diffusion_config(with_quality(preset, quality, 7)).sampler.steps == 7
+    assert diffusion_config(preset).sampler.steps == 35, "the preset itself stays"
+    assert with_quality(preset, quality).teacher.config["text"] == preset.teacher.config["text"]
+
+
+def test_quality_changes_refinement_and_size() -> None:
+    preset = load_preset("mini")
+    draft, best = with_quality(preset, "draft"), with_quality(preset, "best")
+    assert (draft.refine_iterations, best.refine_iterations) == (4, 16)
+    assert (draft.max_gaussians, best.max_gaussians) == (QUALITIES["draft"].max_gaussians, None)
+    few = preset.model_copy(update={"max_gaussians": 1000})
+    assert with_quality(few, "draft").max_gaussians == 1000, "a draft is never larger than the model itself"
+    assert with_quality(few, "best").max_gaussians == 1000
+
+
+def test_steps_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(LyraError, match="has no sampler"):
+        with_quality(load_preset("mini"), steps=10)
+    with pytest.raises(LyraError, match="at least 1"):
+        with_quality(load_preset("lyra"), steps=0)

@@ -46,8 +46,15 @@ class SurfaceView:
 
     def points(self) -> NDArray[np.float64]:
         """World points [M, 3] of all pixels that show a surface."""
-        seen = np.flatnonzero((self.depth > 0) & np.isfinite(self.depth))
-        return self.origin + self._rays()[seen] * self.depth[seen, None].astype(np.float64)
+        return self._points((self.depth > 0) & np.isfinite(self.depth))
+
+    def floor_points(self) -> NDArray[np.float64]:
+        """World points [M, 3] of the pixels that show the floor."""
+        return self._points(self.floor)
+
+    def _points(self, pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
+        chosen = np.flatnonzero(pixels)
+        return self.origin + self._rays()[chosen] * self.depth[chosen, None].astype(np.float64)
 
     def _rays(self) -> NDArray[np.float64]:
         return _pixel_rays(self.intrinsics, self.width, self.height) @ self.world_from_camera.T

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from usd_export.collision.depth import SurfaceView
-from usd_export.collision.fusion import LayerProjection, Volume
+from usd_export.collision.fusion import SEEN, LayerProjection, Volume
 from usd_export.collision.morphology import closed, dilated
 
 SLAB = 0.15  # metres of matter below the floor
 _WALL_HEIGHT = 0.3  # metres of matter in a column that make it a barrier to the flood
 _CLEARANCE = 0.1  # metres above a floor cell in which only depth, not Gaussians, may put matter
+_RIM = 1.5  # cells: the eight around one
 _SEAM = 2  # cells: gaps this narrow between floor cells are sampling, not holes
 _GAP = 1.0  # metres: a hidden gap this narrow between floor, walls and furniture counts as closed
 _SHADOW = 5.0  # metres: the longest shadow of an object that counts as enclosed
@@ -72,13 +73,18 @@ def find_floor_cells(
 
 
 def lay_floor(volume: Volume, cells: FloorCells) -> None:
-    """Union of the volume with a slab whose top is exactly z = 0 under every floor cell."""
+    """Union of the volume with a slab whose top is exactly z = 0 under every floor cell.
+
+    Marching cubes cut off the slab's upper edge between the last cell and the next, so that one more cell is laid
+    around the floor wherever nobody has seen that there is none.
+    """
     columns = cells.observed | cells.completed
+    rim = dilated(columns, _RIM) & ~columns
     heights = volume.grid.axis(2)
     for k in np.flatnonzero((heights > -SLAB - volume.truncation) & (heights < volume.truncation)):
         slab = np.float32(max(heights[k], -SLAB - heights[k]))
         layer = volume.distance[k]
-        np.minimum(layer, slab, out=layer, where=columns)
+        np.minimum(layer, slab, out=layer, where=columns | (rim & (volume.known[k] != SEEN)))
 
 
 def clear_splats_above(volume: Volume, cells: FloorCells, optical_depth: NDArray[np.float32]) -> None:
@@ -99,6 +105,9 @@ def _floor_evidence(
         depth = view.depth[pixels]
         in_view.reshape(-1)[cells] = True
         floor.reshape(-1)[cells[view.floor[pixels]]] = True
+        # Cells at the border of the image show floor although their middle lies outside.
+        seen, inside = volume.grid.cells(view.floor_points())
+        floor[tuple(seen[inside, :2].T)] = True
         beyond = (depth > 0) & ~view.floor[pixels] & ((depth - z) * view.slope[pixels] > volume.truncation)
         through.reshape(-1)[cells[beyond]] = True
     return in_view, floor, through & ~floor

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
+from usd_export.collision.floor_triangles import compact_floor
 from usd_export.collision.fusion import Volume
 from usd_export.errors import UsdExportError
 
@@ -23,6 +24,7 @@ _TAUBIN = (0.5, -0.53)
 _SMOOTHING_ROUNDS = 4
 _FLOOR_PLANE = 1e-6  # metres
 _FLAT_FLOOR = 1e-3  # metres: rounding of the quadrics
+_UPWARD = 0.9  # z of the normal of a triangle that may be floor
 _MIN_COMPONENT = 6.0  # voxels: pieces with a smaller bounding-box diagonal are floaters
 _MIN_ALTITUDE = 1e-5  # metres
 _NUDGE = 1e-4  # voxels: keeps the surface off the grid points, where marching cubes makes slivers
@@ -39,9 +41,11 @@ def extract(volume: Volume, max_triangles: int, *, watertight: bool = True) -> t
     vertices, triangles = _zero_level(volume)
     vertices, triangles = _without_specks(vertices, triangles, _MIN_COMPONENT * volume.grid.voxel)
     vertices = _smoothed(vertices, triangles)
-    if not watertight:
-        return _collapsed(vertices, triangles, max_triangles)
-    return _decimated(vertices, triangles, volume.grid.voxel, max_triangles)
+    if watertight:
+        vertices, triangles = _decimated(vertices, triangles, volume.grid.voxel, max_triangles)
+    else:
+        vertices, triangles = _collapsed(vertices, triangles, max_triangles)
+    return compact_floor(vertices, triangles, max_triangles)
 
 
 def is_watertight(triangles: Triangles) -> bool:
@@ -100,7 +104,7 @@ def _smoothed(vertices: Vertices, triangles: Triangles) -> Vertices:
 def _decimated(
     vertices: Vertices, triangles: Triangles, voxel: float, max_triangles: int
 ) -> tuple[Vertices, Triangles]:
-    """Collapse edges; the result stays a closed manifold, and flat parts stay exactly flat."""
+    """Collapse edges; the result stays a closed manifold, and the floor stays exactly flat."""
     center = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
     center[2] = 0.0  # the floor must stay exactly at 0 in single precision
     mesh = manifold3d.Mesh((vertices - center).astype(np.float32), triangles.astype(np.uint32))
@@ -113,9 +117,26 @@ def _decimated(
         tolerance *= _TOLERANCE_STEP
         reduced = reduced.simplify(tolerance)
     mesh = reduced.to_mesh()
-    vertices = mesh.vert_properties[:, :3].astype(np.float64) + center
-    triangles = collapse_short_edges(vertices, mesh.tri_verts.astype(np.int32))
+    triangles = mesh.tri_verts.astype(np.int32)
+    vertices = _with_level_floor(mesh.vert_properties[:, :3].astype(np.float64) + center, triangles, tolerance)
+    triangles = collapse_short_edges(vertices, triangles)
     return _compact(vertices, _without_slivers(vertices, triangles))
+
+
+def _with_level_floor(vertices: Vertices, triangles: Triangles, tolerance: float) -> Vertices:
+    """Put corners of upward triangles back on z = 0 where decimation may have tilted the floor.
+
+    It joins the floor with the foot of a wall if that moves neither by more than its tolerance in metres. On the ridges
+    that remain boxes never come to rest.
+    """
+    corners = vertices[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    upward = normals[:, 2] > _UPWARD * np.linalg.norm(normals, axis=1)
+    floor = np.zeros(len(vertices), bool)
+    floor[triangles[upward]] = True
+    levelled = vertices.copy()
+    levelled[floor & (np.abs(vertices[:, 2]) < tolerance), 2] = 0.0
+    return levelled
 
 
 def _collapsed(vertices: Vertices, triangles: Triangles, max_triangles: int) -> tuple[Vertices, Triangles]:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judgement: is the collider where the Gaussians are seen?
 
-Visible surface points are compared with the mesh in both directions. Their distance to it gives RMSE and percentile,
+Observed surface points are compared with the mesh in both directions. Their distance to it gives RMSE and percentile,
 and those with no mesh near them are holes. Rays to them that are stopped on the way by matter with no Gaussian near it
-tell of phantoms. A least-squares translation between the two catches a collider that got another frame.
+tell of phantoms. A least-squares translation between the two catches a collider that got another frame. What was made
+up beyond the picture that a scene was made from is no truth to be measured against: it is told apart, and only said if
+there is next to no collider there.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from usd_export.report_card.judgement import Bars, Figure, Judgement, Picture, not_run
-from usd_export.report_card.observation import Observation, View
-from usd_export.report_card.pictures import ALARM, NOTHING, Rgb, from_colors, heat, png
+from usd_export.report_card.observation import Observation
+from usd_export.report_card.pictures import ALARM, NOTHING, UNJUDGED, Rgb, from_colors, heat, png
 from usd_export.report_card.subject import SolidMesh
 from usd_export.rules.findings import Finding
 
@@ -34,6 +36,7 @@ _SAMPLES = 60_000
 _CLOUD = 200_000
 _ROUNDS = 5
 _SOFT = 0.05  # metres; farther points count less for the translation
+_MADE_UP_HOLES = 0.05  # share of the made-up points above which robots must be warned
 _SHOWN = 0.10  # metres at the bright end of the picture of distances
 
 
@@ -43,6 +46,7 @@ class _Comparison:
     holes: float  # share
     phantoms: float  # share
     shift: Array  # [3] metres from the Gaussians to the collider
+    made_up: Array  # [Q] as `distances`, of the made-up points
 
 
 def judge_agreement(observation: Observation, mesh: SolidMesh | None) -> Judgement:
@@ -50,12 +54,16 @@ def judge_agreement(observation: Observation, mesh: SolidMesh | None) -> Judgeme
     if mesh is None:
         missing = Finding("error", "lyra:collider-missing", "nothing collides: robots would fall through", "stage")
         return Judgement(NAME, TITLE, "There is no static collision mesh.", run=False, findings=(missing,))
-    near = np.flatnonzero(observation.near)
-    if len(near) == 0:
+    chosen = _some(observation.near & observation.observed)
+    if len(chosen) == 0:
         return not_run(NAME, TITLE, "no opaque surface is visible from the viewpoints; check opacities and frame")
-    chosen = near[:: -(-len(near) // _SAMPLES)]
-    result = _compare(observation, chosen, mesh)
-    return _judgement(observation, mesh, result)
+    return _judgement(observation, mesh, _compare(observation, chosen, mesh))
+
+
+def _some(points: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """At most `_SAMPLES` of the set points."""
+    every = np.flatnonzero(points)
+    return every[:: -(-len(every) // _SAMPLES) or 1]
 
 
 def _compare(observation: Observation, chosen: NDArray[np.intp], mesh: SolidMesh) -> _Comparison:
@@ -76,6 +84,7 @@ def _compare(observation: Observation, chosen: NDArray[np.intp], mesh: SolidMesh
         float(np.mean(distances > _GAP)),
         float(phantoms.sum() / len(chosen)),
         _translation(normals, offsets),
+        mesh.tree.distances(observation.points[_some(observation.near & ~observation.observed)], _LIMIT),
     )
 
 
@@ -116,6 +125,7 @@ def _judgement(observation: Observation, mesh: SolidMesh, result: _Comparison) -
             result.phantoms, "collider-phantoms", f"unseen matter blocks {result.phantoms:.1%} of the views", where
         ),
         *_SHIFT.findings(shift, "collider-shift", f"the collider is displaced by ({along}) cm", where),
+        *_made_up_findings(result.made_up, where),
     ]  # fmt: skip
     figures = (
         Figure(f"RMSE {reach}", round(100 * rmse, 2), "cm", f"≤ {100 * _RMSE.good:g}"),
@@ -124,27 +134,52 @@ def _judgement(observation: Observation, mesh: SolidMesh, result: _Comparison) -
         Figure("views blocked by unseen matter", round(100 * result.phantoms, 2), "%", f"≤ {100 * _PHANTOMS.good:g}"),
         Figure("displacement", round(100 * shift, 2), "cm", f"≤ {100 * _SHIFT.good:g}"),
         Figure("points compared", len(result.distances)),
+        *_made_up_figures(observation, result.made_up),
         Figure("viewpoints", len(observation.viewpoints), "", ""),
     )
     source = "recorded" if observation.recorded else "guessed, as the scene records none"
     summary = f"RMSE {100 * rmse:.1f} cm, 95 % within {100 * p95:.1f} cm, {reach}; viewpoints {source}."
     return Judgement(
-        NAME, TITLE, summary, figures=figures, findings=tuple(findings),
-        pictures=tuple(_pictures(observation.best_view, mesh, observation.reach)),
-    )  # fmt: skip
+        NAME, TITLE, summary, figures=figures, findings=tuple(findings), pictures=tuple(_pictures(observation, mesh))
+    )
 
 
-def _pictures(view: View, mesh: SolidMesh, reach: float) -> list[Picture]:
-    camera, size = view.camera, view.camera.size
-    hits, triangles = mesh.tree.first_hits(camera.position, camera.rays())
+def _made_up_findings(distances: Array, where: str) -> list[Finding]:
+    holes = float(np.mean(distances > _GAP)) if len(distances) else 0.0
+    if holes <= _MADE_UP_HOLES:
+        return []
+    message = f"{holes:.1%} of what was made up beyond the picture has no collider; keep robots to what it shows"
+    return [Finding("warning", "lyra:made-up-holes", message, where)]
+
+
+def _made_up_figures(observation: Observation, distances: Array) -> list[Figure]:
+    """How much is visible that nobody observed, and how well the collider follows it."""
+    if len(distances) == 0:
+        return []
+    share = float(np.mean(~observation.observed[observation.near]))
     return [
-        Picture("The Gaussians", png(from_colors(view.picture.color), 2)),
-        Picture("The collider", png(_shaded(mesh, triangles, camera.c2w).reshape(size, size, 3), 2)),
-        Picture(f"Depth of the Gaussians, 0 to {2 * reach:.0f} m", png(heat(view.picture.depth, 0, 2 * reach), 2)),
-        Picture(f"Depth of the collider, 0 to {2 * reach:.0f} m", png(heat(hits.reshape(size, size), 0, 2 * reach), 2)),
+        Figure("made up beyond the picture, not judged above", round(100 * share, 1), "% of what is visible"),
+        Figure("95th percentile there", round(100 * float(np.percentile(distances, 95)), 2), "cm"),
+        Figure("without collider there", round(100 * float(np.mean(distances > _GAP)), 2), "%",
+               f"≤ {100 * _MADE_UP_HOLES:g}"),
+    ]  # fmt: skip
+
+
+def _pictures(observation: Observation, mesh: SolidMesh) -> list[Picture]:
+    view, reach = observation.showcase, 2 * observation.reach
+    camera = view.camera
+    shape = (camera.height, camera.width)
+    hits, triangles = mesh.tree.first_hits(camera.position, camera.rays())
+    scale = f"0 (dark) to {reach:.0f} m (bright)"
+    return [
+        Picture("The Gaussians", png(from_colors(view.picture.color))),
+        Picture("The collider", png(_shaded(mesh, triangles, camera.c2w).reshape(*shape, 3))),
+        Picture(f"Depth of the Gaussians, {scale}", png(heat(view.picture.depth, 0, reach))),
+        Picture(f"Depth of the collider, {scale}", png(heat(hits.reshape(shape), 0, reach))),
         Picture(
-            f"Distance from Gaussians to collider, 0 to {100 * _SHOWN:.0f} cm; red: no collider near",
-            png(_distance_picture(view, mesh), 2),
+            f"Distance from Gaussians to collider, 0 (dark) to {100 * _SHOWN:.0f} cm (bright). Red: no collider near. "
+            f"Grey: made up beyond the picture, or farther than {reach:.0f} m; {observation.reach:.0f} m are judged.",
+            png(_distance_picture(observation, mesh)),
         ),
     ]
 
@@ -158,12 +193,16 @@ def _shaded(mesh: SolidMesh, triangles: NDArray[np.int64], c2w: Array) -> Rgb:
     return rgb
 
 
-def _distance_picture(view: View, mesh: SolidMesh) -> Rgb:
-    size, shown = view.camera.size, view.covered
-    depth = view.picture.depth.reshape(-1)[shown].astype(np.float64)
-    points = view.camera.position + view.camera.rays()[shown] * depth[:, None]
-    distances = np.full(size * size, np.nan)
-    distances[shown] = mesh.tree.distances(points, _LIMIT)
-    rgb = heat(distances.reshape(size, size), 0, _SHOWN)
-    rgb[distances.reshape(size, size) > _GAP] = ALARM
+def _distance_picture(observation: Observation, mesh: SolidMesh) -> Rgb:
+    view, points = observation.showcase, observation.showcase.points
+    shape = (view.camera.height, view.camera.width)
+    nearest = mesh.tree.distances(points, _LIMIT)
+    ranges = np.linalg.norm(points - view.camera.position, axis=1)
+    compared = ~observation.made_up & (ranges <= 2 * observation.reach)
+    distances, grey = np.full(view.covered.shape, np.nan), view.covered.copy()
+    distances[view.covered] = np.where(compared, nearest, np.nan)
+    grey[view.covered] = ~compared
+    rgb = heat(distances.reshape(shape), 0, _SHOWN)
+    rgb[grey.reshape(shape)] = UNJUDGED
+    rgb[distances.reshape(shape) > _GAP] = ALARM
     return rgb

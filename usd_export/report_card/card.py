@@ -132,7 +132,7 @@ def _judged(subject: Subject, step: Progress) -> list[Judgement]:
     ]
     step("check", 3, 4)
     dropping, drops = drop_test.judge_drops(subject, floor)
-    rolling, drive = rollout.judge_rollout(observation, floor, mesh)
+    rolling, drive = rollout.judge_rollout(floor, mesh)
     step("check", 4, 4)
     if floor is not None and mesh is not None:
         rolling = replace(rolling, pictures=(draw_plan(floor, mesh, observation.viewpoints, drops, drive),))

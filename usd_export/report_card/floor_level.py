@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 NAME, TITLE = "floor", "Floor tilt, height and holes"
 NO_FLOOR = "no floor is visible in the Gaussians; record viewpoints that see it, or check the vertical"
 _TILT = Bars(np.radians(1.0), np.radians(3.0))
-_HEIGHT = Bars(0.02, 0.05)  # metres
+_HEIGHT = Bars(0.01, 0.05)  # metres
 _UNEVEN = Bars(0.03, 0.10)  # metres
 _HOLE = Bars(0.02, 0.04)  # square metres
 _ABOVE, _BELOW = 0.15, 0.15  # metres around the visible floor in which the collider is looked for
@@ -49,6 +49,9 @@ def judge_floor(floor: FloorMap | None, mesh: SolidMesh | None) -> Judgement:
         Figure("height of the visible floor", round(100 * splat_height, 2), "cm", level),
         Figure("area of the visible floor", round(float(floor.seen.sum() * floor.cell_area), 2), "m²"),
     ]
+    if floor.made_up.any():
+        area = round(float(floor.made_up.sum() * floor.cell_area), 2)
+        figures.append(Figure("floor made up beyond the picture, not judged", area, "m²"))
     if mesh is not None:
         even = f"≤ {100 * _UNEVEN.good:g}"
         ground = _ground(floor, mesh)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The floor as the Gaussians show it, seen from above: where it lies, where it is free, what stands on it."""
+"""The floor as the Gaussians show it, seen from above: where it lies, where it is free, what stands on it.
+
+Where a scene was made from one picture, only floor in that picture counts: what was made up beyond its border lies some
+centimetres, now and then decimetres, above or below.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,8 @@ _THICKNESS = 0.04  # metres of height that still belong to the floor
 _OBSTACLE = (0.06, 1.0)  # metres above the floor
 _BRIDGED = 2  # cells: pixels of distant floor lie that far apart
 _MARGIN = 3  # cells around everything
-_MAX_BELOW = 0.25  # share of points: what was made up beyond the border of a picture often lies below its floor
+_MADE_UP = 0.4  # metres above and below the floor in which something made up may be meant as floor
+_MAX_BELOW = 0.25  # share of points, where the picture is not recorded: what was made up beyond it often lies below
 _MAX_RANGE = 8.0  # metres from the viewpoint, times reach / 4 m
 
 
@@ -34,6 +39,7 @@ class FloorMap:
         low: Corner [2] of the first cell, metres.
         seen: Where floor is visible.
         free: Where it is and nothing stands on it.
+        made_up: Where there is something like a floor that was made up beyond the picture, and no seen floor.
         cell: Side of a cell, metres.
     """
 
@@ -41,6 +47,7 @@ class FloorMap:
     low: Array
     seen: Cells
     free: Cells
+    made_up: Cells
     cell: float
 
     @property
@@ -67,10 +74,10 @@ def map_floor(observation: Observation) -> FloorMap | None:
     """Find the visible floor; None if there is none."""
     zoom = observation.reach / REACH
     cell, near = _CELL * zoom, observation.ranges <= _MAX_RANGE * zoom
-    points = observation.points[near]
+    points, observed = observation.points[near], observation.observed[near]
     eye = observation.viewpoints[0]
-    up = np.array([0.0, 0.0, 1.0])
-    plane = find_floor(points - eye, up, max_below=_MAX_BELOW) if len(points) else None
+    shown, vertical = points[observed] - eye, np.array([0.0, 0.0, 1.0])
+    plane = find_floor(shown, vertical) or find_floor(shown, vertical, max_below=_MAX_BELOW)
     if plane is None:
         return None
     plane = Floor(plane.normal, plane.height + float(plane.normal @ eye), plane.support, plane.tilt)
@@ -83,6 +90,7 @@ def map_floor(observation: Observation) -> FloorMap | None:
         raster[tuple(((points[chosen, :2] - low) / cell).astype(int).T)] = True
         return raster
 
-    seen = closed(cells(np.abs(height) < _THICKNESS), _BRIDGED)
+    seen = closed(cells(observed & (np.abs(height) < _THICKNESS)), _BRIDGED)
     free = seen & ~cells((height > _OBSTACLE[0]) & (height < _OBSTACLE[1]))
-    return FloorMap(plane, low, seen, free, cell)
+    made_up = closed(cells(~observed & (np.abs(height) < _MADE_UP)), _BRIDGED) & ~seen
+    return FloorMap(plane, low, seen, free, made_up, cell)

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from usd_export.cloud import GaussianCloud
 from usd_export.frame import Frame
+from usd_export.report_card.source_view import SourceView, find_source_view
 from usd_export.report_card.splat_depth import Camera, SplatPicture, render_splats
 from usd_export.report_card.subject import Subject
 
@@ -21,13 +22,14 @@ REACH = 4.0
 
 _VIEWPOINTS = 3
 _TOWARDS_MIDDLE = 0.3  # share of the way that viewpoints are pulled inside of the hull
-_SIZE = 224  # pixels
+_SIZE = 448  # pixels; with fewer, the widened footprints of distant floor seen at a slant lift it by centimetres
 _FOCAL = 0.5 * _SIZE  # 90 degrees: four views and one down see all but the zenith
 _COVERED = 0.9  # alpha of a pixel that shows a surface
 _OPAQUE = 0.5
 _LEAST_SHARE = 0.05  # of the covered pixels within reach
 _EYE_HEIGHT = 1.2  # metres above the lowest Gaussians, where a scene does not say where it was seen from
 _GRID = 12
+_SHOWN = (640, 400)  # pixels of the pictures that people look at
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,15 @@ class View:
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Pixels [size * size] that show a surface."""
+        """Pixels [height * width] that show a surface."""
         shown = (self.picture.alpha > _COVERED) & np.isfinite(self.picture.depth)
         return shown.reshape(-1)
+
+    @property
+    def points(self) -> Array:
+        """World points [C, 3] of the covered pixels, metres."""
+        depth = self.picture.depth.reshape(-1)[self.covered].astype(np.float64)
+        return self.camera.position + self.camera.rays()[self.covered] * depth[:, None]
 
 
 @dataclass(frozen=True)
@@ -49,20 +57,24 @@ class Observation:
     """Surface points of all views.
 
     Attributes:
-        views: The views, viewpoint by viewpoint.
         viewpoints: [K, 3] world metres.
         recorded: Whether the scene itself says where it was seen from.
         origins: Viewpoint [P, 3] of each point.
         points: Visible surface [P, 3], world metres.
+        observed: Points [P] that the picture shows which the scene was made from; all, if there is no such picture.
         reach: Metres from the viewpoint within which points are measured.
+        showcase: One larger view for people.
+        made_up: Its covered pixels [C] that are not observed.
     """
 
-    views: tuple[View, ...]
     viewpoints: Array
     recorded: bool
     origins: Array
     points: Array
+    observed: NDArray[np.bool_]
     reach: float
+    showcase: View
+    made_up: NDArray[np.bool_]
 
     @property
     def ranges(self) -> Array:
@@ -73,11 +85,6 @@ class Observation:
     def near(self) -> NDArray[np.bool_]:
         """Points [P] within reach."""
         return self.ranges <= self.reach
-
-    @property
-    def best_view(self) -> View:
-        """The view with the most surface in it."""
-        return max(self.views, key=lambda view: int(view.covered.sum()))
 
 
 def observe(subject: Subject) -> Observation:
@@ -91,12 +98,39 @@ def observe(subject: Subject) -> Observation:
     ahead = np.median(opaque, axis=0)[:2] - viewpoints[0, :2]
     heading = float(np.arctan2(ahead[1], ahead[0]))
     views = [view for viewpoint in viewpoints for view in _look_around(cloud, frame, viewpoint, heading)]
-    origins, points = _surface_points(views)
-    ranges = np.linalg.norm(points - origins, axis=1)
-    reach = REACH
-    if len(points) and np.mean(ranges <= reach) < _LEAST_SHARE:
-        reach = float(np.median(ranges))
-    return Observation(tuple(views), viewpoints, hull is not None, origins, points, reach)
+    points = np.concatenate([view.points for view in views])
+    origins = np.repeat([view.camera.position for view in views], [len(view.points) for view in views], axis=0)
+    source = _fitting_source(subject, points)
+    best = max(views, key=lambda view: int(view.covered.sum())).camera
+    showcase = _showcase(subject, best.c2w if source is None else source.c2w)
+    observed, shown = (
+        np.ones(len(seen), bool) if source is None else source.shows(seen) for seen in (points, showcase.points)
+    )
+    reach = _reach(np.linalg.norm(points - origins, axis=1)[observed])
+    return Observation(viewpoints, hull is not None, origins, points, observed, reach, showcase, ~shown)
+
+
+def _fitting_source(subject: Subject, points: Array) -> SourceView | None:
+    """The picture that a scene was made from, unless it shows next to none of the visible points [P, 3].
+
+    Then the recorded cameras belong to something else, and nothing is excused for having been made up.
+    """
+    source = find_source_view(subject)
+    fits = source is not None and len(points) > 0 and source.shows(points).mean() >= _LEAST_SHARE
+    return source if fits else None
+
+
+def _reach(ranges: Array) -> float:
+    """Metres within which a fair share of what is seen at some distances [P] lies."""
+    if len(ranges) and np.mean(ranges <= REACH) < _LEAST_SHARE:
+        return float(np.median(ranges))
+    return REACH
+
+
+def _showcase(subject: Subject, c2w: Array) -> View:
+    """The widest view at a pose."""
+    camera = Camera(c2w, 0.5 * _SHOWN[0], *_SHOWN)
+    return View(camera, render_splats(subject.cloud, subject.frame, camera))
 
 
 def _inner_viewpoints(hull: Array) -> Array:
@@ -140,14 +174,4 @@ def _camera(position: Array, forward: Array, image_down: Array) -> Camera:
     c2w = np.eye(4)
     c2w[:3, :3] = np.stack([np.cross(image_down, forward), image_down, forward], axis=1)
     c2w[:3, 3] = position
-    return Camera(c2w, _FOCAL, _SIZE)
-
-
-def _surface_points(views: list[View]) -> tuple[Array, Array]:
-    origins, points = [], []
-    for view in views:
-        shown = view.covered
-        depth = view.picture.depth.reshape(-1)[shown].astype(np.float64)
-        points.append(view.camera.position + view.camera.rays()[shown] * depth[:, None])
-        origins.append(np.broadcast_to(view.camera.position, points[-1].shape))
-    return np.concatenate(origins), np.concatenate(points)
+    return Camera(c2w, _FOCAL, _SIZE, _SIZE)

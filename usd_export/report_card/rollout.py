@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judgement: can a small robot cross the visible floor?
 
-The route is planned on what the Gaussians show: the longest one over free floor, in the part nearest to where the
-pictures were taken. It is driven on the collider: a capsule is pushed along it in small steps and lowered onto the mesh
-after each, by exact distances rather than by a solver, so that the outcome depends on the geometry alone. It falls if
-nothing holds it up; it jams if the mesh stands in its way or asks it to climb a step.
+The route is planned on what the Gaussians show: the longest one over the largest part of the free floor. It is driven
+on the collider: a capsule is pushed along it in small steps and lowered onto the mesh after each, by exact distances
+rather than by a solver, so that the outcome depends on the geometry alone. It falls if nothing holds it up; it jams if
+the mesh stands in its way or asks it to climb a step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from skimage.graph import MCP_Geometric
 from usd_export.report_card.floor_level import NO_FLOOR
 from usd_export.report_card.floor_map import Cells, FloorMap
 from usd_export.report_card.judgement import Figure, Judgement, not_run
-from usd_export.report_card.observation import Observation
 from usd_export.report_card.subject import SolidMesh
 from usd_export.report_card.triangle_tree import TriangleTree
 from usd_export.rules.findings import Finding
@@ -54,15 +53,13 @@ class Rollout:
     outcome: Literal["arrived", "fell", "jammed"]
 
 
-def judge_rollout(
-    observation: Observation, floor: FloorMap | None, mesh: SolidMesh | None
-) -> tuple[Judgement, Rollout | None]:
+def judge_rollout(floor: FloorMap | None, mesh: SolidMesh | None) -> tuple[Judgement, Rollout | None]:
     """Drive a capsule of 0.3 m width and 0.5 m height over the visible floor."""
     if mesh is None:
         return not_run(NAME, TITLE, "there is no static collision mesh"), None
     if floor is None:
         return not_run(NAME, TITLE, NO_FLOOR), None
-    route = plan_route(floor, observation.viewpoints[0])
+    route = plan_route(floor)
     length = float(np.linalg.norm(np.diff(route, axis=0), axis=1).sum())
     if length < _SHORTEST:
         return not_run(
@@ -85,17 +82,14 @@ def judge_rollout(
     return Judgement(NAME, TITLE, summary, figures=figures, findings=tuple(findings)), rollout
 
 
-def plan_route(floor: FloorMap, viewpoint: Array) -> Array:
-    """The longest shortest way [S, 3] over roomy floor in the part nearest to the viewpoint [3], a point per step."""
-    roomy = floor.roomy(_CLEARANCE)
-    if not roomy.any():
+def plan_route(floor: FloorMap) -> Array:
+    """The longest shortest way [S, 3] over the largest part of the roomy floor, a point per step."""
+    parts, count = label(floor.roomy(_CLEARANCE), structure=np.ones((3, 3)))
+    if count == 0:
         return np.zeros((0, 3))
-    centers = floor.centers(roomy)
-    nearest = np.argwhere(roomy)[int(np.argmin(np.linalg.norm(centers[:, :2] - viewpoint[:2], axis=1)))]
-    parts, _ = label(roomy, structure=np.ones((3, 3)))
-    part = parts == parts[tuple(nearest)]
-    start = _farthest(part, tuple(nearest))[-1]
-    cells = np.array(_farthest(part, start))
+    part = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    corner = _farthest(part, tuple(np.argwhere(part)[0]))[-1]
+    cells = np.array(_farthest(part, corner))
     return _resampled(floor, floor.low + (cells + 0.5) * floor.cell)
 
 

@@ -23,17 +23,19 @@ _HALF = 0.5  # transmittance at which a ray is taken to have met the surface
 
 @dataclass(frozen=True)
 class Camera:
-    """A square pinhole camera in world metres, OpenCV axes; the principal point is the middle of the picture.
+    """A pinhole camera in world metres, OpenCV axes; the principal point is the middle of the picture.
 
     Attributes:
         c2w: [4, 4] rotation and position.
         focal: Pixels.
-        size: Pixels per side.
+        width: Pixels.
+        height: Pixels.
     """
 
     c2w: NDArray[np.float64]
     focal: float
-    size: int
+    width: int
+    height: int
 
     @property
     def position(self) -> NDArray[np.float64]:
@@ -41,14 +43,14 @@ class Camera:
         return self.c2w[:3, 3]
 
     def rays(self) -> NDArray[np.float64]:
-        """World directions [size * size, 3] through the pixel centres, of unit depth along the axis."""
-        steps = (np.arange(self.size) + 0.5 - self.size / 2) / self.focal
-        u, v = np.meshgrid(steps, steps)
+        """World directions [height * width, 3] through the pixel centres, of unit depth along the axis."""
+        steps = [(np.arange(size) + 0.5 - size / 2) / self.focal for size in (self.width, self.height)]
+        u, v = np.meshgrid(*steps)
         return np.stack([u, v, np.ones_like(u)], axis=-1).reshape(-1, 3) @ self.c2w[:3, :3].T
 
 
 class SplatPicture(NamedTuple):
-    """Pixels of a camera, all [size, size, ...]."""
+    """Pixels of a camera, all [height, width, ...]."""
 
     color: NDArray[np.float32]
     """sRGB, over black."""
@@ -67,29 +69,28 @@ def render_splats(cloud: GaussianCloud, frame: Frame, camera: Camera) -> SplatPi
     """
     to_camera = np.linalg.inv(camera.c2w) @ frame.matrix
     rows, visible = _project(
-        cloud.positions, cloud.scales, cloud.rotations, cloud.opacities, to_camera, camera.focal, camera.size
-    )
+        cloud.positions, cloud.scales, cloud.rotations, cloud.opacities,
+        to_camera, camera.focal, camera.width, camera.height,
+    )  # fmt: skip
     seen = np.flatnonzero(visible)
     order = seen[np.argsort(rows[seen, 2], kind="stable")]
-    size = camera.size
+    size = (camera.height, camera.width)
     picture = SplatPicture(
-        np.zeros((size, size, 3), np.float32),
-        np.zeros((size, size), np.float32),
-        np.full((size, size), np.inf, np.float32),
+        np.zeros((*size, 3), np.float32), np.zeros(size, np.float32), np.full(size, np.inf, np.float32)
     )
     _composite(rows, order, np.maximum(cloud.base_colors, 0), cloud.opacities, *picture)
     return picture
 
 
 @compiled
-def _project(positions, scales, rotations, opacities, to_camera, focal, size):
+def _project(positions, scales, rotations, opacities, to_camera, focal, width, height):
     """Rows [N, 9] of pixel x, y, depth, inverse covariance xx, xy, yy, depth slopes per pixel and depth reach.
 
     The second result [N] says who is visible.
     """
     rows, visible = np.zeros((len(positions), 9), np.float32), np.zeros(len(positions), np.bool_)
-    middle = size / 2
-    reach = 1.3 * middle / focal  # slopes are limited: the affine approximation breaks down far outside the picture
+    # Slopes are limited: the affine approximation breaks down far outside the picture.
+    reach_x, reach_y = 0.65 * width / focal, 0.65 * height / focal
     m = np.empty((3, 3))
     for i in range(len(positions)):
         p = positions[i]
@@ -99,7 +100,7 @@ def _project(positions, scales, rotations, opacities, to_camera, focal, size):
         x = to_camera[0, 0] * p[0] + to_camera[0, 1] * p[1] + to_camera[0, 2] * p[2] + to_camera[0, 3]
         y = to_camera[1, 0] * p[0] + to_camera[1, 1] * p[1] + to_camera[1, 2] * p[2] + to_camera[1, 3]
         _axes(rotations[i], scales[i], to_camera, m)
-        sx, sy = min(max(x / z, -reach), reach), min(max(y / z, -reach), reach)
+        sx, sy = min(max(x / z, -reach_x), reach_x), min(max(y / z, -reach_y), reach_y)
         xx, xy, yy, xz, yz, zz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for axis in range(3):
             u = focal / z * (m[0, axis] - sx * m[2, axis])
@@ -113,11 +114,11 @@ def _project(positions, scales, rotations, opacities, to_camera, focal, size):
         row[8] = _REACH * np.sqrt(zz)
         xx, yy = xx + _WIDENING, yy + _WIDENING
         determinant = xx * yy - xy * xy
-        row[0], row[1], row[2] = focal * x / z + middle, focal * y / z + middle, z
+        row[0], row[1], row[2] = focal * x / z + width / 2, focal * y / z + height / 2, z
         row[3], row[4], row[5] = yy / determinant, -xy / determinant, xx / determinant
         sigmas = np.sqrt(2.0 * np.log(opacities[i] / _LEAST_ALPHA))
         wide, high = sigmas * np.sqrt(xx), sigmas * np.sqrt(yy)
-        visible[i] = -wide < row[0] < size + wide and -high < row[1] < size + high
+        visible[i] = -wide < row[0] < width + wide and -high < row[1] < height + high
     return rows, visible
 
 
@@ -138,14 +139,14 @@ def _axes(quaternion, scale, to_camera, m):
 
 @compiled
 def _composite(rows, order, colors, opacities, color, alpha, depth):
-    size = len(alpha)
+    height, width = alpha.shape
     for i in order:
         x, y, z, a, b, c, slope_x, slope_y, reach = rows[i]
         sigmas = np.sqrt(2.0 * np.log(opacities[i] / _LEAST_ALPHA))
         determinant = a * c - b * b
         wide, high = sigmas * np.sqrt(c / determinant), sigmas * np.sqrt(a / determinant)
-        for v in range(max(0, int(np.ceil(y - high - 0.5))), min(size, int(np.floor(y + high - 0.5)) + 1)):
-            for u in range(max(0, int(np.ceil(x - wide - 0.5))), min(size, int(np.floor(x + wide - 0.5)) + 1)):
+        for v in range(max(0, int(np.ceil(y - high - 0.5))), min(height, int(np.floor(y + high - 0.5)) + 1)):
+            for u in range(max(0, int(np.ceil(x - wide - 0.5))), min(width, int(np.floor(x + wide - 0.5)) + 1)):
                 through = 1.0 - alpha[v, u]
                 if through < 1e-3:
                     continue
