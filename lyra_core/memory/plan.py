@@ -120,7 +120,7 @@ class Choice:
 
 
 def choose_plan(preset: Preset, budget: Budget) -> Choice:
-    """The plan with the fewest measures that fits `budget`; the strictest one where none does."""
+    """The first plan that fits `budget`, less the measures it does not need; the strictest one where none fits."""
     return choose(sizes_on(preset, budget), budget)
 
 
@@ -215,8 +215,7 @@ def estimate(sizes: ModelSizes, plan: Plan, *, gpu: bool = True) -> Estimate:
     if sizes.transformer is None:
         del work["transformer"]
     stages = {name: stage(owner, size) for name, (owner, size) in work.items()}
-    moved = SEQUENTIAL in plan or OFFLOAD in plan
-    return Estimate(stages, (_stored_weights(sizes, plan) if moved else 0) + _clips(sizes))
+    return Estimate(stages, _stored_weights(sizes, plan) + _clips(sizes))
 
 
 def _encode(sizes: ModelSizes, *, tiled: bool) -> int:
@@ -282,7 +281,7 @@ def _transformer_weights(sizes: ModelSizes, plan: Plan) -> int:
 
 
 def _stored_weights(sizes: ModelSizes, plan: Plan) -> int:
-    """All weights in main memory."""
+    """All weights in main memory, which keeps them while they visit the device."""
     transformer = _transformer_weights(sizes, plan.without(OFFLOAD))
     return (sizes.tokenizer.parameters + sizes.decoder.parameters) * sizes.word + transformer
 
