@@ -20,9 +20,10 @@ MAX_BELOW = 0.04
 _TILT_STEP = np.radians(2.5)
 _RELATIVE_THICKNESS = 0.015  # of the median distance; about the noise of a good depth map
 _REACH = 10.0  # heights beyond this many median distances are not looked at
-_MIN_SPREAD = 0.08  # of the median distance; narrower support is an edge, not a floor
+_MIN_SPREAD = 0.07  # of the median distance; narrower support is an edge, not a floor
 _MIN_DROP = 0.05  # of the median distance; the camera is at least this high above the floor
 _MAX_POINTS = 20_000
+_TRIED = 60  # candidates that are looked at more closely
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,20 @@ def find_floor(points: Array, up: Array, *, max_below: float = MAX_BELOW) -> Flo
     if reach <= 0:
         return None
     thickness = _RELATIVE_THICKNESS * reach
-    best_score, best = 0.0, None
+    candidates = []
     for tilt, normal in _candidate_normals(up):
         support, height = _lowest_peak(points @ normal, thickness, reach, max_below)
-        score = support * (1 - 0.5 * tilt / MAX_TILT)
-        if score > best_score:
-            best_score, best = score, (normal, height)
-    return None if best is None else _refine(points, up, *best, thickness, reach, max_below)
+        candidates.append((support * (1 - 0.5 * tilt / MAX_TILT), height, normal))
+    candidates.sort(key=lambda candidate: -candidate[0])
+    fullest = candidates[0]
+    for score, height, normal in candidates[:_TRIED]:
+        # What is no plane, such as the seats of sofas, may have the floor below it and parallel to it.
+        below = height < fullest[1] - _MIN_DROP * reach and normal @ fullest[2] > np.cos(2 * _TILT_STEP)
+        if score > 0 and (below or normal is fullest[2]):
+            floor = _refine(points, up, normal, height, thickness, reach, max_below)
+            if floor:
+                return floor
+    return None
 
 
 def find_floor_height(points: Array) -> tuple[float, float] | None:
