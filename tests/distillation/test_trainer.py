@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from lyra_core.distillation.trainer import LegConfig, learning_rate, train_leg
 from lyra_core.errors import LyraError
 
 LEG = LegConfig(minutes=0.02, learning_rate=0.05, warmup_steps=5, ema_decay=0.9)
+COUNTED = replace(LEG, minutes=math.inf, steps=300)  # however fast the machine is
 
 
 def regression(seed: int = 0) -> tuple[nn.Linear, torch.optim.Optimizer]:
@@ -24,18 +27,19 @@ def regression(seed: int = 0) -> tuple[nn.Linear, torch.optim.Optimizer]:
     return model, torch.optim.Adam(model.parameters())
 
 
-def run(model: nn.Linear, optimizer: torch.optim.Optimizer, out: Path) -> dict[str, float]:
+def run(model: nn.Linear, optimizer: torch.optim.Optimizer, out: Path, leg: LegConfig = LEG) -> dict[str, float]:
     truth = torch.tensor([1.0, -2.0, 0.5])
 
     def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         x = torch.from_numpy(rng.normal(size=(16, 3)).astype(np.float32))
         return (model(x)[:, 0] - x @ truth).square().mean(), {}
 
-    return train_leg(model, optimizer, loss, lambda: {"error": float((model.weight[0] - truth).abs().max())}, out, LEG)
+    return train_leg(model, optimizer, loss, lambda: {"error": float((model.weight[0] - truth).abs().max())}, out, leg)
 
 
 def test_a_leg_learns_and_logs(tmp_path: Path) -> None:
-    result = run(*regression(), tmp_path)
+    result = run(*regression(), tmp_path, COUNTED)
+    assert result["steps"] == 300
     assert result["error"] < 0.3
     events = [json.loads(line).get("event") for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert events[0] == "leg"
