@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lyra_core.conditioning.depth import DepthEstimate
+from lyra_core.errors import LyraError
 from lyra_core.memory.peak import PeakMemory
 from lyra_core.memory.placement import placed
 from lyra_core.memory.plan import CHUNKS, MEASURES, OFFLOAD, RESERVE, SEQUENTIAL, TILES, Plan, estimate
@@ -93,7 +94,7 @@ def rehearsed_pipeline(preset: Preset) -> LyraPipeline:
 
 def no_depth(image: Tensor) -> DepthEstimate:
     """Stands where nothing asks for depth."""
-    raise NotImplementedError
+    raise LyraError("this benchmark has no depth stage")
 
 
 def stage_calls(preset: Preset, pipeline: LyraPipeline) -> dict[str, Callable[[], object]]:

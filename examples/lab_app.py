@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from isaaclab.app import AppLauncher
     from isaaclab.assets import RigidObjectCfg
 
-    from lyra.sim.isaaclab import SpawnPose
+    from lyra.sim.spawn_points import SpawnPose
 
 EXTENSIONS = Path(__file__).resolve().parents[1] / "exts"
 BOX_SIZE = (0.30, 0.20, 0.20)

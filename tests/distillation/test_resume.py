@@ -58,7 +58,7 @@ def test_a_killed_run_repeats_the_curve(uninterrupted: Path, tmp_path: Path) -> 
     resumed = [record["resumed_at_step"] for record in records(tmp_path) if record.get("event") == "leg"]
     assert len(resumed) == 2 and 5 <= resumed[1] < STEPS
     assert curve(tmp_path) == curve(uninterrupted)
-    one, other = (torch.load(folder / "final.pt") for folder in (uninterrupted, tmp_path))
+    one, other = (torch.load(folder / "final.pt", weights_only=True) for folder in (uninterrupted, tmp_path))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -89,7 +89,7 @@ def test_two_processes_equal_one(uninterrupted: Path, tmp_path: Path) -> None:
     assert together.keys() == alone.keys()
     for step, figures in alone.items():
         assert together[step] == pytest.approx(figures, abs=3e-4), step
-    one, other = (torch.load(folder / "final.pt") for folder in (uninterrupted, tmp_path))
+    one, other = (torch.load(folder / "final.pt", weights_only=True) for folder in (uninterrupted, tmp_path))
     for name in one:
         torch.testing.assert_close(one[name], other[name], atol=1e-4, rtol=1e-4)
 

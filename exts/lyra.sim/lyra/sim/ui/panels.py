@@ -7,6 +7,7 @@ their content has changed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ class Controls:
                 self._shown[identifier] = wanted
 
 
-class Panel:
+class Panel(ABC):
     """One part of the window: bound to the view model, told to refresh the window after an input."""
 
     def __init__(self, view_model: ViewModel, refresh: Refresh) -> None:
@@ -49,9 +50,9 @@ class Panel:
         self.controls = Controls()
         self._refresh = refresh
 
+    @abstractmethod
     def build(self, view: View) -> None:
         """Make the widgets in the container that is open."""
-        raise NotImplementedError
 
     def show(self, view: View) -> None:
         """Copy what changed into the widgets."""
