@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stand-alone Isaac Sim examples share: their options, starting the application, getting a scene, the end.
+"""What the stand-alone Isaac Sim examples share: their options, starting the application, getting a scene.
 
 Kit's modules exist only after `SimulationApp` has been made, so every function imports what it needs itself; `--help`
 and the tests of this repository run in any Python.
@@ -8,17 +8,15 @@ and the tests of this repository run in any Python.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import example_app
+from example_app import EXTENSIONS
 
 if TYPE_CHECKING:
     from isaacsim import SimulationApp
     from pxr import Usd
-
-EXTENSIONS = Path(__file__).resolve().parents[1] / "exts"
 
 SETTINGS = (
     "--/app/useFabricSceneDelegate=true",  # needed for NuRec volumes on Isaac Sim 5, default on both versions
@@ -28,16 +26,9 @@ SETTINGS = (
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that all examples have."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "prompt",
-        nargs="?",
-        default="a small kitchen with a red fridge and a table",
-        help="what the scene shows (default: %(default)s)",
-    )
+    parser = example_app.argument_parser(description, "a small kitchen with a red fridge and a table")
     parser.add_argument("--seed", type=int, default=3, help="same prompt and seed, same scene (default: %(default)s)")
     parser.add_argument("--scene", type=Path, help="folder of a scene made before (holds manifest.json); no generation")
-    parser.add_argument("--gui", action="store_true", help="open a window instead of running headless")
     return parser
 
 
@@ -89,15 +80,3 @@ def wait_until_loaded(app: SimulationApp, frames: int = 600) -> None:
         _, _, left = omni.usd.get_context().get_stage_loading_status()
         if left == 0:
             return
-
-
-def finish(app: SimulationApp, problems: Sequence[str]) -> None:
-    """End the application; with problems, print them and end the process with status 1."""
-    for problem in problems:
-        print(f"FAILED: {problem}", file=sys.stderr)
-    if problems:
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(1)  # close() may end the process itself, with status 0
-    print("PASSED")
-    app.close()

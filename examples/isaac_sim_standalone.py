@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import example_app
 import isaac_app
 import rover
 
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     omni.timeline.get_timeline_interface().play()
     problems = simulate(app, stage, body, options.steps)
     omni.timeline.get_timeline_interface().stop()
-    isaac_app.finish(app, problems)
+    example_app.finish(app, problems)
 
 
 def simulate(app: SimulationApp, stage: Usd.Stage, body: str | None, steps: int) -> list[str]:

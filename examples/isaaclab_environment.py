@@ -19,6 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import example_app
 import lab_app
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = make_environment(scene, places, options.num_envs)
     problems = run(environment, options.steps)
     environment.close()
-    lab_app.finish(app, problems)
+    example_app.finish(app, problems)
 
 
 if __name__ == "__main__":

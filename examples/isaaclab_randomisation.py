@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import example_app
 import lab_app
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for scene, offset in zip(scenes, offsets(len(scenes), options.spacing), strict=True)
     ]
     problems = run(scenes, rooms, options.num_envs, options.spacing) if scenes else ["no scene can be used"]
-    lab_app.finish(app, problems)
+    example_app.finish(app, problems)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Isaac Lab examples share: their options, starting the application, a sliding box as the robot, the end."""
+"""What the Isaac Lab examples share: their options, starting the application, a sliding box as the robot."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import example_app
+from example_app import EXTENSIONS
 
 if TYPE_CHECKING:
     import torch
@@ -17,22 +17,14 @@ if TYPE_CHECKING:
 
     from lyra.sim.spawn_points import SpawnPose
 
-EXTENSIONS = Path(__file__).resolve().parents[1] / "exts"
 BOX_SIZE = (0.30, 0.20, 0.20)
 """Metres; +X ahead. It fits the spawn poses of a scene, which leave a radius of 0.25 m."""
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that all examples have."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "prompt",
-        nargs="?",
-        default="an empty corridor with doors and a plant",
-        help="what the scene shows (default: %(default)s)",
-    )
+    parser = example_app.argument_parser(description, "an empty corridor with doors and a plant")
     parser.add_argument("--num-envs", type=int, default=16, help="environments (default: %(default)s)")
-    parser.add_argument("--gui", action="store_true", help="open a window instead of running headless")
     return parser
 
 
@@ -72,15 +64,3 @@ def root_poses(places: Sequence[SpawnPose], device: str) -> torch.Tensor:
         for x, y, z in [place.position]
     ]
     return torch.tensor(rows, dtype=torch.float32, device=device)
-
-
-def finish(app: Any, problems: Sequence[str]) -> None:
-    """End the application; with problems, print them and end the process with status 1."""
-    for problem in problems:
-        print(f"FAILED: {problem}", file=sys.stderr)
-    if problems:
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(1)  # close() may end the process itself, with status 0
-    print("PASSED")
-    app.close()

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import example_app
 import isaac_app
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     app = isaac_app.start(options)
     stage, scene = isaac_app.spawn_scene(app, options)
-    isaac_app.finish(app, record(app, stage, scene, options.out.absolute(), options.frames))
+    example_app.finish(app, record(app, stage, scene, options.out.absolute(), options.frames))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import example_app
 import isaac_app
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     problems = [] if 0 in grid["data"] else ["no cell of the map is free"]
     problems += [] if render_product() else ["the graph made no render product; is isaacsim.ros2.bridge enabled?"]
     omni.timeline.get_timeline_interface().stop()
-    isaac_app.finish(app, problems)
+    example_app.finish(app, problems)
 
 
 if __name__ == "__main__":
