@@ -43,7 +43,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(PIP) --editable ".[physics,train,dev]"
+	@$(PIP) --editable ".[physics,train,view,dev]"
 	@touch $@
 
 $(VENV)/usd-%/.installed: constraints.txt | $(VENV)/.installed
