@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from usd_export.cloud import GaussianCloud
     from usd_export.collision import ColliderMesh, ColliderReport, DepthView, build_collider
     from usd_export.convert import Conversion, convert_scene
+    from usd_export.dynamic.cloud import DynamicCloud
+    from usd_export.dynamic.motion import Motion
+    from usd_export.dynamic.reader import open_dynamic_scene
     from usd_export.errors import UsdExportError
     from usd_export.formats.compressed_ply import read_compressed_ply, write_compressed_ply
     from usd_export.formats.ply import read_ply, write_ply
@@ -32,9 +35,11 @@ __all__ = [
     "ColliderReport",
     "Conversion",
     "DepthView",
+    "DynamicCloud",
     "Finding",
     "Frame",
     "GaussianCloud",
+    "Motion",
     "SceneRecord",
     "UsdExportError",
     "bake_frame",
@@ -42,6 +47,7 @@ __all__ = [
     "check",
     "convert_scene",
     "estimate_frame",
+    "open_dynamic_scene",
     "open_scene",
     "read_compressed_ply",
     "read_ply",
@@ -59,6 +65,9 @@ _HOMES = {
     "collision": ("ColliderMesh", "ColliderReport", "DepthView", "build_collider"),
     "formats.compressed_ply": ("read_compressed_ply", "write_compressed_ply"),
     "convert": ("Conversion", "convert_scene"),
+    "dynamic.cloud": ("DynamicCloud",),
+    "dynamic.motion": ("Motion",),
+    "dynamic.reader": ("open_dynamic_scene",),
     "errors": ("UsdExportError",),
     "frame": ("Frame", "estimate_frame"),
     "info": ("scene_info",),

@@ -12,7 +12,7 @@ from typing import get_args
 
 from usd_export import __version__
 from usd_export.errors import UsdExportError
-from usd_export.options import HELP, MAX_TRIANGLES, EncodingChoice, Preset, Up
+from usd_export.options import HELP, MAX_TRIANGLES, Bodies, EncodingChoice, MotionChoice, Preset, Up
 
 _VALUES = ("--up", "--rotate", "--crop", "--scale-ref")
 """Options whose values may begin with a minus."""
@@ -71,7 +71,8 @@ def _convert(words: list[str]) -> int:
     from usd_export.arguments import parse_conversion
     from usd_export.convert import prepare_scene, write_prepared
 
-    conversion = parse_conversion(**vars(options))
+    source, *later = options.source
+    conversion = parse_conversion(**{**vars(options), "source": source, "later": tuple(later)})
     scene = prepare_scene(conversion, lambda phase, step, total: None)
     for file in write_prepared(conversion, scene):
         print(file)
@@ -96,9 +97,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m usd_export",
         description="Convert Gaussians from one file to another. `python -m usd_export info FILE` describes one, "
         "`python -m usd_export check FILE` judges one.",
-        epilog="example: python -m usd_export splats.ply scene.usdz --up -y --scale-ref 0,0,0:0,0.8,0=2.0",
+        epilog="examples: python -m usd_export splats.ply scene.usdz --up -y --scale-ref 0,0,0:0,0.8,0=2.0; "
+        "python -m usd_export frames_*.ply moving.usdz --fps 24",
     )
-    parser.add_argument("source", type=Path, metavar="IN", help=HELP["source"])
+    parser.add_argument("source", type=Path, metavar="IN", nargs="+", help=HELP["source"])
     parser.add_argument("output", type=Path, metavar="OUT", help=HELP["output"])
     parser.add_argument("--up", choices=get_args(Up), default="auto", help=HELP["up"])
     parser.add_argument("--rotate", metavar="X,Y,Z", help=HELP["rotate"])
@@ -116,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--with-physics-scene", action="store_true", help=HELP["with_physics_scene"])
     parser.add_argument("--ground-check", action="store_true", help=HELP["ground_check"])
     parser.add_argument("--ros-map", type=Path, metavar="DIR", help=HELP["ros_map"])
+    parser.add_argument("--motion", choices=get_args(MotionChoice), default="auto", help=HELP["motion"])
+    parser.add_argument("--fps", type=float, metavar="N", help=HELP["fps"])
+    parser.add_argument("--bodies", choices=get_args(Bodies), default="hull", help=HELP["bodies"])
+    parser.add_argument("--at", type=float, metavar="S", help=HELP["at"])
     parser.add_argument("--version", action="version", version=f"usd_export {__version__}")
     return parser
 

@@ -111,6 +111,19 @@ class GaussianCloud:
             raise UsdExportError(f"spherical harmonics are given for {len(self.sh)} of {count} Gaussians")
 
 
+def merge_clouds(clouds: list[GaussianCloud]) -> GaussianCloud:
+    """One cloud of the highest degree among the parts; missing harmonics are zero."""
+    if len(clouds) == 1:
+        return clouds[0]
+    bands = max(cloud.sh.shape[1] for cloud in clouds)
+    harmonics = [np.pad(cloud.sh, ((0, 0), (0, bands - cloud.sh.shape[1]), (0, 0))) for cloud in clouds]
+    columns = {
+        name: np.concatenate([getattr(cloud, name) for cloud in clouds])
+        for name in ("positions", "scales", "rotations", "opacities")
+    }
+    return GaussianCloud(**columns, sh=np.concatenate(harmonics))
+
+
 def _require(good: NDArray[np.bool_], problem: str) -> None:
     """Raise for the Gaussians of which something in `good` [N, ...] is false."""
     if not good.all():

@@ -16,19 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.cloud import GaussianCloud
+from usd_export.dynamic.cloud import DynamicCloud
+from usd_export.dynamic.layers import motion_notes
+from usd_export.dynamic.motion import Motion
+from usd_export.dynamic.sequence import sequence_files
+from usd_export.dynamic.source import first_instant, open_source, selected
 from usd_export.encodings.particle_field import HALF_WARNING
 from usd_export.errors import UsdExportError
 from usd_export.files import require_writable_folder
 from usd_export.formats.file_kind import file_kind
 from usd_export.frame import Frame
 from usd_export.layout import Encoding
-from usd_export.options import MAX_TRIANGLES, EncodingChoice, Preset, Up
-from usd_export.placement.cropping import Box, crop_cloud, crop_collider, most_opaque
+from usd_export.options import MAX_TRIANGLES, Bodies, EncodingChoice, MotionChoice, Preset, Up
+from usd_export.placement.cropping import Box, crop_collider
 from usd_export.placement.orientation import Triple, recentred, rotated, upright
 from usd_export.placement.scale import Measurement, ScaleReference, frame_from_camera_height, frame_from_scale_reference
 from usd_export.provenance import SceneRecord, input_hashes, with_frame_warnings
-from usd_export.scene_reader import open_scene
-from usd_export.scene_writer import default_encoding, require_scene_options, require_scene_target, write_scene
+from usd_export.scene_target import (
+    default_encoding,
+    require_motion_target,
+    require_scene_options,
+    require_scene_target,
+)
+from usd_export.scene_writer import write_scene
 
 if TYPE_CHECKING:
     from usd_export.collision import ColliderMesh
@@ -45,7 +55,8 @@ class Conversion:
     """What to convert, and how.
 
     Attributes:
-        source: A splat file, a USD file or a scene folder.
+        source: A splat file, a USD file or a scene folder; or the first of a sequence, or a folder with all of it.
+        later: The splat files of a sequence after the first.
         output: `*.usdz`, a folder, `*.ply`, `*.compressed.ply` or `*.spz`.
         up: Vertical of the source.
         scale_reference: Two points of the source and their distance; counts more than `camera_height`.
@@ -63,6 +74,10 @@ class Conversion:
         with_physics_scene: Whether the file plays on its own.
         ground_check: Whether to refuse a scene that has a spawn pose without floor, or none.
         ros_map: Folder for the occupancy map as ROS has it; made if only its parent exists.
+        motion: How motion is stored.
+        fps: Files of a sequence, and time codes of what moves, per second; 24 if neither this nor the source says.
+        bodies: Collision shape of rigid clusters; none without `collider`.
+        at: Take only this moment of a source that moves [s].
     """
 
     source: Path
@@ -83,12 +98,21 @@ class Conversion:
     with_physics_scene: bool = False
     ground_check: bool = False
     ros_map: Path | None = None
+    motion: MotionChoice = "auto"
+    fps: float | None = None
+    bodies: Bodies = "hull"
+    at: float | None = None
+    later: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_gaussians is not None and self.max_gaussians < 1:
             raise UsdExportError(f"at most {self.max_gaussians} Gaussians were asked for; keep at least one")
         if self.needs_robotics and not (self.collider and require_scene_target(self.output) != "splats"):
             raise UsdExportError("the ground check and the ROS map need a collider; write one to a .usdz or a folder")
+        if self.fps is not None:
+            Motion(time_codes_per_second=self.fps)
+        if self.at is not None and not np.isfinite(self.at):
+            raise UsdExportError(f"the moment {self.at} s was asked for; give seconds")
 
     @property
     def needs_robotics(self) -> bool:
@@ -100,12 +124,21 @@ class Conversion:
         """The encoding that was chosen, or the one that suits the output."""
         return default_encoding(self.output) if self.encoding == "auto" else self.encoding
 
+    def encoding_of(self, moving: DynamicCloud | None) -> Encoding:
+        """The encoding of a scene; what moves has one only, unless another was chosen."""
+        return "particlefield" if moving and self.encoding == "auto" else self.written_encoding
+
 
 @dataclass(frozen=True)
 class PreparedScene:
-    """All parts of a scene, ready to be written; `notes` are what a user should read about it."""
+    """All parts of a scene, ready to be written; `notes` are what a user should read about it.
+
+    If Gaussians move, `moving` holds them all, and `cloud` is the first instant.
+    """
 
     cloud: GaussianCloud
+    moving: DynamicCloud | None
+    motion: Motion
     record: SceneRecord
     collider: ColliderMesh | None
     robotics: Robotics | None
@@ -138,19 +171,23 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
         folder = conversion.ros_map
         require_writable_folder(folder if folder.exists() else folder.absolute().parent)
     progress("read", 0, 1)
-    cloud, record, collider = open_scene(conversion.source)
+    source = open_source(conversion.source, conversion.later, fps=conversion.fps, at=conversion.at)
+    record, collider = source.record, source.collider
+    if isinstance(source.cloud, DynamicCloud):
+        require_motion_target(conversion.output, kind, conversion.encoding_of(source.cloud))
     progress("frame", 0, 1)
-    frame = _framed(conversion, cloud, record)
+    frame = _framed(conversion, first_instant(source.cloud), record)
     if conversion.crop:
-        cloud = crop_cloud(cloud, frame, conversion.crop)
         collider = crop_collider(collider, frame, conversion.crop) if collider else None
-    cloud = most_opaque(cloud, conversion.max_gaussians or len(cloud))
+    every = selected(source.cloud, frame, conversion.crop, conversion.max_gaussians)
+    cloud, moving = first_instant(every), every if isinstance(every, DynamicCloud) else None
     if conversion.recenter:
         frame = recentred(frame, _opaque(cloud))
     if kind == "splats" or not conversion.collider:
         collider = None
     elif collider is None:
-        collider = _new_collider(conversion, cloud, frame, record, progress)
+        still = moving.static if moving else cloud
+        collider = _new_collider(conversion, still, frame, record, progress) if still else None
     robotics = None
     if collider:
         from usd_export.robotics import build_robotics, check_ground  # brings SciPy along
@@ -161,7 +198,11 @@ def prepare_scene(conversion: Conversion, progress: Progress) -> PreparedScene:
             check_ground(collider, frame, robotics).require()
     record = replace(record, frame=frame, provenance=_provenance(conversion, record, frame))
     notes = [*record.provenance["warnings"], *([HALF_WARNING] if conversion.half else [])]
-    return PreparedScene(cloud, record, collider, robotics, (*notes, *(robotics.notes if robotics else ())))
+    motion = Motion(conversion.motion, source.fps, conversion.bodies if conversion.collider else "none")
+    notes += motion_notes(moving, motion, frame.scale) if moving else ()
+    return PreparedScene(
+        cloud, moving, motion, record, collider, robotics, (*notes, *(robotics.notes if robotics else ()))
+    )
 
 
 def _new_collider(
@@ -185,12 +226,13 @@ def write_prepared(conversion: Conversion, scene: PreparedScene) -> list[Path]:
     """Write what `prepare_scene` made; returns the files, the one to open first."""
     files = write_scene(
         conversion.output,
-        scene.cloud,
+        scene.moving or scene.cloud,
         scene.record.frame,
+        motion=scene.motion,
         collider=scene.collider,
         provenance=scene.record.provenance,
         camera_hull=scene.record.camera_hull,
-        encoding=conversion.written_encoding,
+        encoding=conversion.encoding_of(scene.moving),
         half=conversion.half,
         robotics=scene.robotics,
         cameras=scene.record.cameras,
@@ -235,10 +277,15 @@ def _provenance(conversion: Conversion, record: SceneRecord, frame: Frame) -> di
     return {
         **known,
         "exported_from": conversion.source.name,
-        "inputs": {**(inputs if isinstance(inputs, dict) else {}), **input_hashes(conversion.source)},
+        "inputs": {**(inputs if isinstance(inputs, dict) else {}), **_hashes(conversion)},
         **({"edits": all_edits} if all_edits else {}),
         "warnings": with_frame_warnings(known.get("warnings"), frame),
     }
+
+
+def _hashes(conversion: Conversion) -> dict[str, str]:
+    files = sequence_files(conversion.source, conversion.later) or (conversion.source,)
+    return {name: digest for file in files for name, digest in input_hashes(file).items()}
 
 
 def _edits(conversion: Conversion) -> list[str]:
@@ -247,5 +294,6 @@ def _edits(conversion: Conversion) -> list[str]:
         f"cropped to {conversion.crop}": conversion.crop,
         f"at most {conversion.max_gaussians} Gaussians kept": conversion.max_gaussians,
         "recentred": conversion.recenter,
+        f"taken at {conversion.at} s": conversion.at is not None,
     }
     return [text for text, done in edits.items() if done]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdGeom, UsdPhysics
 
+from usd_export.dynamic.playing import is_shown, time_codes
 from usd_export.encodings.nurec import is_nurec_volume, read_nurec_volume
 from usd_export.encodings.particle_field import PRIM_TYPE, SH_DEGREE
 from usd_export.errors import UsdExportError
@@ -32,7 +33,8 @@ def scene_info(path: str | Path) -> Facts:
 
     Returns:
         JSON-ready values: `file`, `bytes`, `gaussians`, `bounds_m` of their centres, `encodings` and `colliders` one
-        by one, for USD `up_axis`, `metres_per_unit` and `variants`, and the record (see `usd_export.provenance`).
+        by one, for USD `up_axis`, `metres_per_unit` and `variants`, and the record (see `usd_export.provenance`). Of
+        Gaussians that move the first instant counts, and USD files that play have a `time_range` in time codes.
 
     Raises:
         UsdExportError: If the file cannot be read.
@@ -64,13 +66,15 @@ def _splat_info(file: Path) -> Facts:
 def _stage_info(file: Path) -> Facts:
     stage = open_stage(file)
     prims = list(stage.Traverse(Usd.TraverseInstanceProxies()))
-    splats = [part for prim in prims if (part := _splat_facts(prim))]
+    shown = [prim for prim in prims if is_shown(prim, Usd.TimeCode.EarliestTime())]
+    splats = [part for prim in shown if (part := _splat_facts(prim))]
     root = stage.GetDefaultPrim()
     record = stage.GetRootLayer().customLayerData.get(KEY) or (root.GetCustomDataByKey(KEY) if root else None)
     return {
         "gaussians": sum(len(centres) for _, centres in splats),
         "bounds_m": _bounds([centres for _, centres in splats]),
         "encodings": [facts for facts, _ in splats],
+        **_time_range(stage),
         "colliders": [_collider_facts(prim) for prim in prims if prim.HasAPI(UsdPhysics.CollisionAPI)],
         "up_axis": str(UsdGeom.GetStageUpAxis(stage)),
         "metres_per_unit": UsdGeom.GetStageMetersPerUnit(stage),
@@ -87,8 +91,9 @@ def _checked(record: Mapping[str, Any]) -> Facts:
 def _splat_facts(prim: Usd.Prim) -> tuple[Facts, NDArray[np.float64]] | None:
     """Encoding of a prim and world centres [N, 3] of its Gaussians in metres; None if it holds none."""
     if prim.GetTypeName() == PRIM_TYPE:
-        half = not prim.GetAttribute("positions").Get()
-        centres = np.array(prim.GetAttribute("positionsh" if half else "positions").Get() or (), np.float64)
+        start = Usd.TimeCode.EarliestTime()
+        half = not prim.GetAttribute("positions").Get(start)
+        centres = np.array(prim.GetAttribute("positionsh" if half else "positions").Get(start) or (), np.float64)
         degree, encoding, precision = prim.GetAttribute(SH_DEGREE).Get(), "particlefield", "half" if half else "float"
     elif is_nurec_volume(prim):
         cloud = read_nurec_volume(prim)
@@ -96,15 +101,24 @@ def _splat_facts(prim: Usd.Prim) -> tuple[Facts, NDArray[np.float64]] | None:
         encoding, precision = "nurec", "half"
     else:
         return None
-    matrix = world_matrix(prim)
+    matrix, instants = world_matrix(prim), len(time_codes(prim))
     facts = {
         "prim": str(prim.GetPath()),
         "encoding": encoding,
         "gaussians": len(centres),
         "sh_degree": degree,
         "precision": precision,
+        **({"instants": instants} if instants else {}),
     }
     return facts, centres.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _time_range(stage: Usd.Stage) -> Facts:
+    """First and last time code of a stage, and their unit; nothing if it does not say them."""
+    if not stage.HasAuthoredTimeCodeRange():
+        return {}
+    start, end, rate = stage.GetStartTimeCode(), stage.GetEndTimeCode(), stage.GetTimeCodesPerSecond()
+    return {"time_range": {"start": start, "end": end, "time_codes_per_second": rate}}
 
 
 def _collider_facts(prim: Usd.Prim) -> Facts:
@@ -156,11 +170,19 @@ def info_rows(info: Mapping[str, Any]) -> list[tuple[str, str]]:
         *(("encoding", _sentence(facts)) for facts in info["encodings"]),
         *(("collider", _sentence(facts)) for facts in info["colliders"]),
         *stage,
+        *_time_rows(info.get("time_range")),
         *_frame_rows(info.get("frame", {})),
         *hull,
         *generator,
         *_flat(info.get("provenance", {})),
     ]
+
+
+def _time_rows(time_range: Mapping[str, float] | None) -> Iterator[tuple[str, str]]:
+    """How long a scene plays."""
+    if time_range:
+        start, end, rate = (time_range[key] for key in ("start", "end", "time_codes_per_second"))
+        yield "time", f"{(end - start) / rate:g} s: time codes {start:g} to {end:g}, {rate:g} per second"
 
 
 def _frame_rows(frame: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

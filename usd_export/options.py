@@ -9,6 +9,10 @@ Up = Literal["auto", "x", "y", "z", "-x", "-y", "-z", "opencv"]
 """`auto`: what the file says. An axis: exactly that axis of the input. `opencv`: about -y, levelled by the floor."""
 EncodingChoice = Literal["auto", "particlefield", "nurec", "universal"]
 """How Gaussians are stored; `auto` takes what fits the output."""
+MotionChoice = Literal["auto", "samples", "clips", "rigid", "frames"]
+"""How Gaussians that move are stored; `auto` takes samples, or clips for long scenes."""
+Bodies = Literal["hull", "parts", "none"]
+"""Collision shape of each rigid cluster: one convex hull, several convex parts, or nothing."""
 Preset = Literal["indoor", "outdoor", "object"]
 """Kind of scene that a collider is built for."""
 
@@ -16,7 +20,8 @@ MAX_TRIANGLES = 100_000
 """Default size of a new collider."""
 
 HELP = {
-    "source": "A `.ply` or `.spz` with Gaussians, a USD file or a scene folder, e.g. `splats.ply`",
+    "source": "A `.ply` or `.spz` with Gaussians, a USD file or a scene folder, e.g. `splats.ply`; for a scene that "
+    "moves a folder with one such file per instant, e.g. `frames`",
     "output": "A `.usdz`, `.ply`, `.compressed.ply`, `.spz`, or a name without suffix for a folder, e.g. `scene.usdz`",
     "up": "Vertical of IN: `auto` is what the file says, else -y levelled by the floor; an axis is taken exactly; "
     "`opencv` is -y levelled by the floor, e.g. `--up z`",
@@ -40,6 +45,14 @@ HELP = {
     "with_physics_scene": "Add a physics scene, for a file that is opened and played on its own and not referenced, "
     "e.g. `--with-physics-scene --ground-check`",
     "ground_check": "Write nothing unless there is floor under every spawn pose for robots, e.g. `--ground-check`",
+    "motion": "How Gaussians that move are stored: `samples` blends arrays between instants; `clips` does so over "
+    "several layers, for long scenes; `rigid` moves whole parts by their transforms, where a renderer does not redraw "
+    "arrays; `frames` shows one prim per instant; `auto` is samples, or clips above 512 MiB, e.g. `--motion frames`",
+    "fps": "Files of a sequence per second, and time codes per second of a scene that moves; 24 unless IN says more, "
+    "e.g. `--fps 30`",
+    "bodies": "Collision shape of parts that move as a whole: `hull`, `parts` for several convex ones, or `none`, e.g. "
+    "`--bodies none`",
+    "at": "Take one moment of a scene that moves [s], as a scene that does not, e.g. `--at 1.5`",
     "ros_map": "Also write the occupancy map for ROS map_server to this folder, e.g. `--ros-map maps`",
 }
 """One sentence with an example per argument."""

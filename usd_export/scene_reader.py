@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
-from usd_export.cloud import GaussianCloud
+from usd_export.cloud import GaussianCloud, merge_clouds
+from usd_export.dynamic.playing import is_shown
 from usd_export.encodings.nurec import is_nurec_volume, read_nurec_volume
 from usd_export.encodings.particle_field import PRIM_TYPE, read_particle_field
 from usd_export.errors import UsdExportError
@@ -51,16 +52,26 @@ def open_scene(path: str | Path) -> tuple[GaussianCloud, SceneRecord, ColliderMe
     file = Path(path)
     if file.is_dir():
         file = file / ROOT_LAYER
-    match file_kind(file):
-        case "usd":
-            return _read_stage(file)
-        case "spz":
-            cloud, record = read_spz(file), None
-        case "compressed ply":
-            cloud, record = read_compressed_ply(file), record_from_ply_comments(read_header(file).comments)
-        case "ply":
-            cloud, record = read_ply(file), record_from_ply_comments(read_header(file).comments)
+    if file_kind(file) == "usd":
+        return _read_stage(file)
+    cloud, record = read_splat_file(file)
     return cloud, record or SceneRecord(_guess_frame(cloud)), None
+
+
+def read_splat_file(file: Path) -> tuple[GaussianCloud, SceneRecord | None]:
+    """Read a PLY, compressed PLY or SPZ file, told apart by content, and the record of one that is ours.
+
+    Raises:
+        UsdExportError: If the file cannot be read.
+    """
+    match file_kind(file):
+        case "spz":
+            return read_spz(file), None
+        case "compressed ply":
+            return read_compressed_ply(file), record_from_ply_comments(read_header(file).comments)
+        case "ply":
+            return read_ply(file), record_from_ply_comments(read_header(file).comments)
+    raise UsdExportError(f"{file} is a USD file; a sequence is made of splat files such as frame_000.ply")
 
 
 def _guess_frame(cloud: GaussianCloud) -> Frame:
@@ -71,31 +82,48 @@ def _guess_frame(cloud: GaussianCloud) -> Frame:
 
 
 def _read_stage(file: Path) -> tuple[GaussianCloud, SceneRecord, ColliderMesh | None]:
+    stage = open_complete_stage(file)
+    prims = list(stage.Traverse(Usd.TraverseInstanceProxies()))
+    splats = [prim for prim in prims if prim.GetTypeName() == PRIM_TYPE or is_nurec_volume(prim)]
+    if not splats:
+        raise UsdExportError(f"{file} holds no {PRIM_TYPE} and no NuRec volume; only those can be read")
+    splats = [prim for prim in splats if is_shown(prim, Usd.TimeCode.EarliestTime())]
+    origin = scene_record_data(stage)
+    placed = [_read_splats(prim) for prim in splats]
+    clouds, records = [cloud for cloud, _ in placed], [read_record(prim, origin) for _, prim in placed]
+    if all(np.array_equal(record.frame.matrix, records[0].frame.matrix) for record in records):
+        record = records[0]
+    else:
+        clouds = [bake_frame(cloud, record.frame) for cloud, record in zip(clouds, records, strict=True)]
+        record = record_from_usd(origin, np.eye(4))
+    activate_cameras(stage)
+    record = replace(record, cameras=read_cameras(stage, record.frame, world_matrix))
+    return merge_clouds(clouds), record, read_collider(prims, record.frame)
+
+
+def open_complete_stage(path: Path) -> Usd.Stage:
+    """Open a USD file, or the root layer of a scene folder, of which nothing is missing.
+
+    Raises:
+        UsdExportError: If it cannot be read, or refers to what does not exist.
+    """
+    file = path / ROOT_LAYER if path.is_dir() else path
     if file.suffix.lower() not in USD_SUFFIXES:
         raise UsdExportError(f"{file} is a USD file by its content; rename it to {', '.join(USD_SUFFIXES)}")
     stage = open_stage(file)
     problems = composition_problems(stage)
     if problems:
         raise UsdExportError(f"{file} is incomplete ({problems[0]}); write it again")
-    prims = list(stage.Traverse(Usd.TraverseInstanceProxies()))
-    splats = [prim for prim in prims if prim.GetTypeName() == PRIM_TYPE or is_nurec_volume(prim)]
-    if not splats:
-        raise UsdExportError(f"{file} holds no {PRIM_TYPE} and no NuRec volume; only those can be read")
+    return stage
+
+
+def scene_record_data(stage: Usd.Stage) -> dict[str, Any]:
+    """What a stage says about its origin, as `read_record` takes it; empty if it says nothing."""
     data = stage.GetDefaultPrim().GetCustomDataByKey(KEY) if stage.GetDefaultPrim() else None
-    origin = data if isinstance(data, dict) else {}
-    placed = [_read_splats(prim) for prim in splats]
-    clouds, records = [cloud for cloud, _ in placed], [_record(prim, origin) for _, prim in placed]
-    if all(np.array_equal(record.frame.matrix, records[0].frame.matrix) for record in records):
-        record = records[0]
-    else:
-        clouds = [bake_frame(cloud, record.frame) for cloud, record in zip(clouds, records, strict=True)]
-        record = record_from_usd(origin, np.eye(4))
-    _activate_cameras(stage)
-    record = replace(record, cameras=read_cameras(stage, record.frame, world_matrix))
-    return _merged(clouds), record, _read_collider(prims, record.frame)
+    return data if isinstance(data, dict) else {}
 
 
-def _activate_cameras(stage: Usd.Stage) -> None:
+def activate_cameras(stage: Usd.Stage) -> None:
     """Scenes for Isaac Sim 5 keep theirs switched off; only the session layer hears about the change."""
     cameras = stage.GetPrimAtPath(CAMERAS)
     if cameras and not cameras.IsActive():
@@ -119,7 +147,12 @@ def _read_splats(prim: Usd.Prim) -> tuple[GaussianCloud, Usd.Prim]:
     return replace(cloud, positions=positions, scales=cloud.scales * np.float32(unit)), prim.GetParent()
 
 
-def _record(prim: Usd.Prim, origin: dict[str, Any]) -> SceneRecord:
+def read_record(prim: Usd.Prim, origin: dict[str, Any]) -> SceneRecord:
+    """The record of a scene whose Gaussians are in the frame of a prim.
+
+    Raises:
+        UsdExportError: If the transform of the prim mirrors, shears or is not finite.
+    """
     try:
         return record_from_usd(origin, world_matrix(prim))
     except UsdExportError as error:
@@ -137,23 +170,14 @@ def world_matrix(prim: Usd.Prim, time: Usd.TimeCode | None = None) -> Matrix:
     return np.diag([metres, metres, metres, 1.0]) @ to_stage
 
 
-def _merged(clouds: list[GaussianCloud]) -> GaussianCloud:
-    """One cloud of the highest degree among the parts; missing harmonics are zero."""
-    if len(clouds) == 1:
-        return clouds[0]
-    bands = max(cloud.sh.shape[1] for cloud in clouds)
-    harmonics = [np.pad(cloud.sh, ((0, 0), (0, bands - cloud.sh.shape[1]), (0, 0))) for cloud in clouds]
-    columns = {
-        name: np.concatenate([getattr(cloud, name) for cloud in clouds])
-        for name in ("positions", "scales", "rotations", "opacities")
-    }
-    return GaussianCloud(**columns, sh=np.concatenate(harmonics))
+def read_collider(prims: list[Usd.Prim], frame: Frame) -> ColliderMesh | None:
+    """The first triangle mesh with collision that belongs to no rigid body, in the frame of the cloud.
 
-
-def _read_collider(prims: list[Usd.Prim], frame: Frame) -> ColliderMesh | None:
-    """The first triangle mesh with collision, in the frame of the cloud."""
+    Raises:
+        UsdExportError: If it is not a whole triangle mesh.
+    """
     for prim in prims:
-        if prim.IsA(UsdGeom.Mesh) and prim.HasAPI(UsdPhysics.CollisionAPI):
+        if prim.IsA(UsdGeom.Mesh) and prim.HasAPI(UsdPhysics.CollisionAPI) and not _is_body(prim):
             prim = whole_collider(prim)
             mesh = UsdGeom.Mesh(prim)
             points = np.array(mesh.GetPointsAttr().Get() or [], dtype=np.float64).reshape(-1, 3)
@@ -168,6 +192,11 @@ def _read_collider(prims: list[Usd.Prim], frame: Frame) -> ColliderMesh | None:
             collider = _collider(vertices, indices.reshape(-1, 3), prim.GetParent().GetCustomDataByKey(KEY))
             return replace(collider, labels=read_labels(prim), colors=read_colors(prim))
     return None
+
+
+def _is_body(prim: Usd.Prim) -> bool:
+    """Whether a collider moves with a kinematic body, as those of Gaussians that move do."""
+    return UsdPhysics.RigidBodyAPI(prim.GetParent()).GetKinematicEnabledAttr().Get() is True
 
 
 def _collider(vertices: NDArray[np.float32], triangles: NDArray[np.int32], data: Any) -> ColliderMesh:

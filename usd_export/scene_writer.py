@@ -9,6 +9,9 @@ shadow_proxy.usdc, robotics.usdc, cameras.usdc
 /World                          Xform, kind component, or group if the Gaussians are in parts
 /World/Scene                    Xform with the one matrix from scene units to metres
 /World/Scene/Gaussians          ParticleField3DGaussianSplat, or the Volume of a NuRec scene, or an Xform of parts
+/World/Scene/Gaussians/Static   ... of a scene that moves: see `usd_export.dynamic.layers`
+/World/Scene/Gaussians/Moving
+/World/Scene/Bodies             kinematic colliders of what moves, if rigid clusters are known
 /World/Scene/Collision          Xform, purpose guide
 /World/Scene/Collision/mesh     Mesh with UsdPhysics collision
 /World/Scene/ShadowProxy        matte Mesh under NuRec volumes, if there is a collider
@@ -30,13 +33,17 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom
 
 from usd_export.cloud import GaussianCloud
+from usd_export.dynamic.bodies import write_bodies
+from usd_export.dynamic.cloud import DynamicCloud
+from usd_export.dynamic.layers import moving_bytes, write_dynamic_layers
+from usd_export.dynamic.motion import Motion, set_time_range
 from usd_export.encodings.gaussian_layers import (
     GaussianLayers,
     nurec_bytes,
@@ -47,11 +54,13 @@ from usd_export.encodings.gaussian_layers import (
 from usd_export.encodings.nurec import RENDER_SETTINGS as NUREC_RENDER_SETTINGS
 from usd_export.encodings.nurec import is_nurec_volume
 from usd_export.errors import UsdExportError
-from usd_export.files import replacing, require_writable_folder
-from usd_export.formats.splat_writer import SPLAT_SUFFIXES, splat_format, write_splats
+from usd_export.files import replacing
+from usd_export.formats.splat_writer import write_splats
 from usd_export.frame import Frame
 from usd_export.layers import new_layer
 from usd_export.layout import (
+    BODIES,
+    BODIES_LAYER,
     CAMERAS,
     CAMERAS_LAYER,
     COLLISION,
@@ -71,11 +80,12 @@ from usd_export.layout import (
 )
 from usd_export.opening.trust import vouch_for
 from usd_export.prims.cameras import CameraPath, write_cameras
-from usd_export.prims.physics import SURFACES, write_collider, write_collider_materials
+from usd_export.prims.physics import SURFACES, bind_physics_material, write_collider, write_collider_materials
 from usd_export.prims.physics_scene import write_physics_scene
 from usd_export.prims.semantics import write_sensor_variants
 from usd_export.prims.shadow_proxy import link_shadow_proxy, write_shadow_proxy
 from usd_export.provenance import KEY, SceneRecord
+from usd_export.scene_target import require_motion_target, require_scene_options, require_scene_target
 from usd_export.usdz import MAX_BYTES, write_usdz
 
 if TYPE_CHECKING:
@@ -88,20 +98,20 @@ VARIANT_SET = "encoding"
 # Splat colours are display-referred already: RTX must not tone-map them again (as NVIDIA's 3dgrut exporter has it).
 _RENDER_SETTINGS = {"rtx:post:tonemap:op": 2}
 _LAYERS_OF_OURS = re.compile(
-    r"scene_isaac5\.usda|gaussians_nurec\.usda|gaussians(_\d{3,})?\.(usdc|nurec)|(collision|robotics|cameras|shadow_proxy)\.usdc"
+    r"scene_isaac5\.usda|gaussians_nurec\.usda|gaussians(_\d{3,})?\.(usdc|nurec)|dynamic\.usda|"
+    r"moving(_\d{3,}|_default|_manifest)?\.usdc|(bodies|collision|robotics|cameras|shadow_proxy)\.usdc"
 )
-
-Target = Literal["usdz", "splats", "folder"]
 
 
 @dataclass(frozen=True)
 class _Scene:
     """What `write_scene` was given."""
 
-    cloud: GaussianCloud
+    cloud: GaussianCloud | DynamicCloud
     record: SceneRecord
     encoding: Encoding
     half: bool
+    motion: Motion
     collider: ColliderMesh | None
     robotics: Robotics | None
     cameras: Sequence[CameraPath]
@@ -111,43 +121,18 @@ class _Scene:
     def encodings(self) -> tuple[Encoding, ...]:
         return ("particlefield", "nurec") if self.encoding == "universal" else (self.encoding,)
 
-
-def default_encoding(path: str | Path) -> Encoding:
-    """The encoding that suits an output best: everything a folder can hold, else what today's Isaac Sim draws."""
-    return "universal" if require_scene_target(path) == "folder" else "particlefield"
-
-
-def require_scene_target(path: str | Path) -> Target:
-    """Check, before any long work, that a scene can be written to `path`.
-
-    Returns:
-        The kind of output: "usdz", "splats" (a file of nothing else) or "folder" (no suffix, a trailing slash, or an
-        existing folder).
-
-    Raises:
-        UsdExportError: If the suffix is unknown or the folder around it is missing or read-only.
-    """
-    target = Path(path)
-    if target.is_dir() or str(path).endswith("/") or not target.suffix:
-        kind: Target = "folder"
-    elif target.suffix.lower() == ".usdz":
-        kind = "usdz"
-    elif splat_format(target):
-        kind = "splats"
-    else:
-        known = ", ".join((".usdz", *SPLAT_SUFFIXES))
-        raise UsdExportError(f"{path} has the unknown suffix {target.suffix}; use {known} or a folder name")
-    if kind == "folder" and target.exists() and not target.is_dir():
-        raise UsdExportError(f"{path} is a file, not a folder; choose another output name")
-    require_writable_folder(target if target.is_dir() else target.absolute().parent)
-    return kind
+    @property
+    def time_codes_per_second(self) -> float | None:
+        """Of every layer; None for a scene that does not move."""
+        return self.motion.time_codes_per_second if isinstance(self.cloud, DynamicCloud) else None
 
 
 def write_scene(
     path: str | Path,
-    cloud: GaussianCloud,
+    cloud: GaussianCloud | DynamicCloud,
     frame: Frame,
     *,
+    motion: Motion | None = None,
     collider: ColliderMesh | None = None,
     provenance: Mapping[str, Any] | None = None,
     camera_hull: NDArray[np.floating] | None = None,
@@ -164,9 +149,10 @@ def write_scene(
     Args:
         path: `*.usdz`, a folder, `*.ply`, `*.compressed.ply` or `*.spz`. The last three hold the splats only, with the
             frame applied to positions, scales, rotations and harmonics, so that they are metric and upright too.
-        cloud: Gaussians in scene units.
+        cloud: Gaussians in scene units; those that move need a particle field.
         frame: Scene units to world metres.
-        collider: Collision mesh in scene units.
+        motion: How to store motion, if there is any.
+        collider: Collision mesh in scene units, of what does not move.
         provenance: Nested plain values about the origin of the scene, without clock times.
         camera_hull: Viewpoints [M, 3] in scene units; inside their convex hull the picture can be trusted.
         encoding: How Gaussians are stored; a package holds one encoding, "universal" needs a folder.
@@ -184,12 +170,16 @@ def write_scene(
     kind = require_scene_target(path)
     target = Path(path)
     require_scene_options(target, kind, encoding, half)
-    cloud.validate()
+    if isinstance(cloud, DynamicCloud):
+        require_motion_target(target, kind, encoding)
+    still = cloud.static if isinstance(cloud, DynamicCloud) else cloud
+    if still is not None:
+        still.validate()
     record = SceneRecord(frame, dict(provenance or {}), camera_hull)
-    if kind == "splats":
+    if kind == "splats" and isinstance(cloud, GaussianCloud):
         write_splats(target, cloud, record)
         return [target]
-    scene = _Scene(cloud, record, encoding, half, collider, robotics, cameras or (), physics_scene)
+    scene = _Scene(cloud, record, encoding, half, motion or Motion(), collider, robotics, cameras or (), physics_scene)
     if kind == "usdz":
         _require_package_size(target, scene)
     try:
@@ -211,24 +201,14 @@ def write_scene(
         raise UsdExportError(f"{path} could not be written: {error.strerror or error}") from error
 
 
-def require_scene_options(target: Path, kind: Target, encoding: Encoding, half: bool) -> None:
-    """Check, before any long work, that an output can be written as asked for.
-
-    Raises:
-        UsdExportError: If encoding, precision and kind of output do not go together.
-    """
-    if kind == "splats" and (encoding != "particlefield" or half):
-        raise UsdExportError(f"{target} has no choice of encodings; write a .usdz or a folder for {encoding}")
-    if kind == "usdz" and encoding == "universal":
-        raise UsdExportError(f"{target} can hold one encoding only; choose particlefield or nurec, or write a folder")
-    if half and encoding == "nurec":
-        raise UsdExportError("half precision is an option of particle fields; NuRec volumes always have it")
-
-
 def _require_package_size(target: Path, scene: _Scene) -> None:
     """Refuse early what `write_usdz` would refuse after all layers are written."""
-    nurec = scene.encoding == "nurec"
-    size = nurec_bytes(scene.cloud) if nurec else particle_field_bytes(scene.cloud, half=scene.half)
+    cloud, half = scene.cloud, scene.half
+    if isinstance(cloud, DynamicCloud):
+        static = particle_field_bytes(cloud.static, half=half) if cloud.static else 0
+        size = static + (0 if scene.motion.kind == "rigid" else moving_bytes(cloud, half=half))
+    else:
+        size = nurec_bytes(cloud) if scene.encoding == "nurec" else particle_field_bytes(cloud, half=half)
     if size > MAX_BYTES:
         raise UsdExportError(
             f"{target} would have {size} bytes, more than the 4 GiB of USDZ; write to a folder instead"
@@ -250,6 +230,8 @@ def _write_layers(folder: Path, scene: _Scene) -> list[Path]:
 
 
 def _write_gaussians(folder: Path, scene: _Scene, encoding: Encoding) -> GaussianLayers:
+    if isinstance(scene.cloud, DynamicCloud):
+        return write_dynamic_layers(folder, scene.cloud, scene.motion, scene.record.frame.scale, half=scene.half)
     if encoding == "nurec":
         return write_nurec_layers(folder, scene.cloud, scene.record.frame.scale)
     return write_particle_field_layers(folder, scene.cloud, half=scene.half)
@@ -261,12 +243,15 @@ def _write_parts(folder: Path, scene: _Scene) -> dict[str, str]:
 
     def write(path: str, name: str, author: Callable[[Usd.Stage, str], object]) -> None:
         root = f"/{Sdf.Path(path).name}"
-        layer = new_layer(folder / name, root)
+        layer = new_layer(folder / name, root, scene.time_codes_per_second)
         author(layer, root)
         layer.Save()
         parts[path] = name
 
-    collider, robotics, cameras = scene.collider, scene.robotics, scene.cameras
+    collider, robotics, cameras, frame = scene.collider, scene.robotics, scene.cameras, scene.record.frame
+    cloud, motion = scene.cloud, scene.motion
+    if isinstance(cloud, DynamicCloud) and motion.bodies != "none" and cloud.rigid_fit is not None:
+        write(BODIES, BODIES_LAYER, lambda stage, path: write_bodies(stage, path, cloud, frame, motion))
     if collider is not None:
         write(COLLISION, COLLISION_LAYER, lambda stage, path: write_collider(stage, path, collider))
     if collider is not None and "nurec" in scene.encodings:
@@ -276,7 +261,7 @@ def _write_parts(folder: Path, scene: _Scene) -> dict[str, str]:
 
         write(ROBOTICS, ROBOTICS_LAYER, lambda stage, path: write_robotics(stage, path, robotics))
     if cameras:
-        write(CAMERAS, CAMERAS_LAYER, lambda stage, path: write_cameras(stage, path, cameras, scene.record.frame))
+        write(CAMERAS, CAMERAS_LAYER, lambda stage, path: write_cameras(stage, path, cameras, frame))
     return parts
 
 
@@ -289,7 +274,9 @@ def _with_warnings(record: SceneRecord, warnings: list[str]) -> SceneRecord:
 
 def _compose(file: Path, scene: _Scene, parts: Mapping[str, str]) -> Usd.Stage:
     """Begin a root layer: all but the Gaussians."""
-    stage = new_layer(file, WORLD)
+    stage = new_layer(file, WORLD, scene.time_codes_per_second)
+    if isinstance(scene.cloud, DynamicCloud):
+        set_time_range(stage, scene.motion.time_codes(scene.cloud.times))
     origin = scene.record.to_usd()
     stage.GetRootLayer().customLayerData = {KEY: origin}
     world = UsdGeom.Xform.Define(stage, WORLD)
@@ -303,6 +290,9 @@ def _compose(file: Path, scene: _Scene, parts: Mapping[str, str]) -> Usd.Stage:
         if scene.collider.labels is not None:
             hidden = [GAUSSIANS, SHADOW_PROXY] if "nurec" in scene.encodings else [GAUSSIANS]
             write_sensor_variants(stage, SCENE, hidden, f"{COLLISION}/{SURFACES}")
+    if BODIES in parts:
+        UsdGeom.Scope.Define(stage, MATERIALS)
+        bind_physics_material(stage, [BODIES], f"{MATERIALS}/obstacle")
     if scene.physics_scene:
         write_physics_scene(stage, PHYSICS_SCENE)
     return stage

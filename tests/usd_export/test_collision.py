@@ -14,7 +14,7 @@ from usd_export.collision import DepthView, build_collider
 from usd_export.collision.depth import surface_view
 from usd_export.collision.fusion import empty_volume, fuse
 from usd_export.collision.grid import Grid
-from usd_export.collision.meshing import collapse_short_edges, extract, is_watertight
+from usd_export.collision.meshing import collapse_short_edges, extract, is_watertight, part_short_edges
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 
@@ -313,3 +313,27 @@ def test_edges_without_length_are_collapsed() -> None:
     assert is_watertight(collapsed)
     lengths = np.linalg.norm(vertices[collapsed] - vertices[np.roll(collapsed, -1, axis=1)], axis=2)
     assert lengths.min() > 0.01
+
+
+def test_three_vertices_in_one_place_become_one() -> None:
+    sphere = trimesh.creation.icosphere(subdivisions=2)
+    vertices, triangles = np.array(sphere.vertices), np.array(sphere.faces, np.int32)
+    vertices[triangles[40]] = vertices[triangles[40, 0]]
+    collapsed = collapse_short_edges(vertices, triangles)
+    assert is_watertight(collapsed)
+    assert len(collapsed) == len(triangles) - 4
+    lengths = np.linalg.norm(vertices[collapsed] - vertices[np.roll(collapsed, -1, axis=1)], axis=2)
+    assert lengths.min() > 0.01
+
+
+def test_ends_that_cannot_be_merged_are_pulled_apart() -> None:
+    """Two corners of the ring of a double pyramid: merged, its two sides would be one sheet."""
+    vertices = np.array([[0, 0, 1.0], [0, 0, -1.0], [1, 0, 0.2], [1, 0, 0.2], [-1, 0.5, 0.2]])
+    ring = [(2, 3), (3, 4), (4, 2)]
+    triangles = np.array([(a, b, 0) for a, b in ring] + [(b, a, 1) for a, b in ring], np.int32)
+    assert len(collapse_short_edges(vertices, triangles)) == len(triangles)
+    parted = part_short_edges(vertices, triangles)
+    corners = parted[triangles]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    assert areas.min() > 1e-5
+    assert np.abs(parted - vertices).max() < 1e-3

@@ -22,7 +22,8 @@ from usd_export.frame import Frame
 from usd_export.layout import CAMERAS, GAUSSIANS, PHYSICS_SCENE, SHADOW_PROXY, Encoding
 from usd_export.prims.cameras import CameraPath
 from usd_export.scene_reader import open_scene
-from usd_export.scene_writer import default_encoding, write_scene
+from usd_export.scene_target import default_encoding
+from usd_export.scene_writer import write_scene
 from usd_export.usdz import MAX_BYTES
 
 MakeCloud = Callable[..., GaussianCloud]

@@ -20,7 +20,8 @@ from usd_export.encodings.particle_field import splat_extent
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.scene_reader import open_scene
-from usd_export.scene_writer import require_scene_target, write_scene
+from usd_export.scene_target import require_scene_target
+from usd_export.scene_writer import write_scene
 
 MakeCloud = Callable[..., GaussianCloud]
 PROVENANCE = {"model": "mini", "seed": 7, "prompt": 'a "red"\nbox'}

@@ -18,6 +18,10 @@ from pxr import Sdf, Usd, Vt
 
 from usd_export.cloud import GaussianCloud
 from usd_export.collision import ColliderMesh, ColliderReport
+from usd_export.dynamic.cloud import DynamicCloud
+from usd_export.dynamic.motion import Motion
+from usd_export.dynamic.reader import open_dynamic_scene
+from usd_export.encodings.particle_field import read_particle_field
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.info import scene_info
@@ -33,6 +37,13 @@ SCENES: dict[str, dict[str, Any]] = {
     "universal": {"encoding": "universal"},
 }
 
+MOTIONS = {
+    "samples": Motion("samples"),
+    "clips": Motion("clips", clip_bytes=20_000),
+    "rigid": Motion("rigid"),
+    "frames": Motion("frames"),
+}
+
 
 def cloud(count: int = 50) -> GaussianCloud:
     """Random Gaussians of degree 2."""
@@ -46,6 +57,16 @@ def cloud(count: int = 50) -> GaussianCloud:
         random.normal(size=(count, 9, 3)),
     )
     return GaussianCloud(*(array.astype(np.float32) for array in arrays))
+
+
+def moving() -> DynamicCloud:
+    """Gaussians that change in every way over four instants, in two clusters and none."""
+    instants = [cloud() for _ in range(4)]
+    for number, instant in enumerate(instants):
+        for name in ("positions", "scales", "rotations", "opacities", "sh"):
+            values = getattr(instant, name)
+            values[:] = np.roll(values, number, axis=0)
+    return DynamicCloud(cloud(9), instants, np.array([0, 0.25, 0.5, 1.0]), np.repeat([0, 1, -1], [20, 20, 10]))
 
 
 def slab() -> ColliderMesh:
@@ -71,13 +92,15 @@ def write(folder: Path) -> dict[str, Any]:
         "physics_scene": True,
     }
     values = {}
-    for name, options in SCENES.items():
-        files = write_scene(folder / name, cloud(), frame, **parts, **options)
+    written = [write_scene(folder / name, cloud(), frame, **parts, **options) for name, options in SCENES.items()]
+    written += [write_scene(folder / name, moving(), frame, motion=motion, **parts) for name, motion in MOTIONS.items()]
+    for files in written:
         roots = [file for file in files if file.suffix in (".usda", ".usdz")]
-        for stage in [Usd.Stage.Open(str(root)) for root in roots]:
-            for layer in stage.GetUsedLayers():
-                if not layer.anonymous:
-                    values[str(Path(layer.realPath).relative_to(folder))] = layer_values(layer)
+        stages = [Usd.Stage.Open(str(root)) for root in roots]
+        clips = [Sdf.Layer.FindOrOpen(str(file)) for file in files if file.name.startswith("moving_")]
+        for layer in [*clips, *(layer for stage in stages for layer in stage.GetUsedLayers())]:
+            if not layer.anonymous:
+                values[str(Path(layer.realPath).relative_to(folder))] = layer_values(layer)
     return values
 
 
@@ -126,6 +149,11 @@ def read(folder: Path) -> dict[str, Any]:
         mesh = None if collider is None else [plain(collider.vertices), plain(collider.triangles)]
         facts = {key: plain(value) for key, value in scene_info(folder / name).items() if key != "file"}
         found[name] = [[plain(array) for array in arrays], record.to_ply_comment(), mesh, facts]
+    for name in MOTIONS:
+        again, _, _ = open_dynamic_scene(folder / name)
+        instants = [plain(instant.positions) for instant in again.moving]
+        time_range = scene_info(folder / name)["time_range"]
+        found[name] = [plain(again.times), plain(again.clusters), instants, time_range, plays(folder / name, again)]
     refused = folder.parent / "refused.usda"
     refused.write_text('#usda 1.0\ndef "A" (\n references = @../outside.usda@\n) {}\n')
     for file in (refused, cut(folder)):
@@ -135,6 +163,22 @@ def read(folder: Path) -> dict[str, Any]:
         except UsdExportError:
             found[file.name] = "refused"
     return found
+
+
+def plays(folder: Path, again: DynamicCloud) -> bool:
+    """Whether USD itself blends time samples and value clips, at ten times, as the cloud does."""
+    stage = Usd.Stage.Open(str(folder / "scene.usda"))
+    field = stage.GetPrimAtPath("/World/Scene/Gaussians/Moving")
+    if not field.GetAttribute("positions"):
+        return False
+    for time in np.linspace(-0.1, 1.1, 10):
+        shown, true = read_particle_field(field, Usd.TimeCode(24 * time)), again.at(time)
+        for name in ("positions", "scales", "opacities", "sh", "rotations"):
+            now, wanted = getattr(shown, name), getattr(true, name)[-len(shown) :]
+            wanted = np.sign((now * wanted).sum(axis=1, keepdims=True)) * wanted if name == "rotations" else wanted
+            if np.abs(now - wanted).max() > 2e-5:
+                return False
+    return True
 
 
 def cut(folder: Path) -> Path:

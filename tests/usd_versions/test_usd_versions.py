@@ -78,6 +78,8 @@ def test_the_stage_code_covers_the_layout(written: dict[str, Any], found: dict[s
     assert {"scene.usda", "scene_isaac5.usda", "gaussians.usdc", "collision.usdc"} <= layers
     assert "/Gaussians.positions" in written["particlefield.usdz[gaussians.usdc]"]
     assert (found["refused.usda"], found["cut.usdz"]) == ("refused", "refused")
+    assert {"dynamic.usda", "moving.usdc", "moving_manifest.usdc", "moving_001.usdc", "bodies.usdc"} <= layers
+    assert [found[name][-1] for name in ("samples", "clips", "rigid", "frames")] == [True, True, False, False]
 
 
 def test_every_version_writes_the_same(python: Path, written: dict[str, Any], tmp_path: Path) -> None:

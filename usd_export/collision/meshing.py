@@ -27,6 +27,7 @@ _FLAT_FLOOR = 1e-3  # metres: rounding of the quadrics
 _UPWARD = 0.9  # z of the normal of a triangle that may be floor
 _MIN_COMPONENT = 6.0  # voxels: pieces with a smaller bounding-box diagonal are floaters
 _MIN_ALTITUDE = 1e-5  # metres
+_PARTING = 5e-4  # metres
 _NUDGE = 1e-4  # voxels: keeps the surface off the grid points, where marching cubes makes slivers
 
 
@@ -120,6 +121,7 @@ def _decimated(
     triangles = mesh.tri_verts.astype(np.int32)
     vertices = _with_level_floor(mesh.vert_properties[:, :3].astype(np.float64) + center, triangles, tolerance)
     triangles = collapse_short_edges(vertices, triangles)
+    vertices = part_short_edges(vertices, triangles)
     return _compact(vertices, _without_slivers(vertices, triangles))
 
 
@@ -156,14 +158,37 @@ def collapse_short_edges(vertices: Vertices, triangles: Triangles) -> Triangles:
     That is the case if the ends have exactly the two tips of the edge's triangles as common neighbours (link
     condition; Dey, Edelsbrunner, Guha and Nekhayev 1999).
     """
-    starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
-    short = (np.linalg.norm(vertices[starts] - vertices[ends], axis=1) < _MIN_ALTITUDE) & (starts < ends)
-    for kept, merged in zip(starts[short], ends[short], strict=True):
+    short = _short_edges(vertices, triangles)
+    while short:
+        kept, merged = short.pop()
         near, far = (np.unique(triangles[(triangles == vertex).any(axis=1)]) for vertex in (kept, merged))
         if len(np.setdiff1d(np.intersect1d(near, far), (kept, merged))) == 2:
             triangles = np.where(triangles == merged, kept, triangles)
             triangles = triangles[(triangles != np.roll(triangles, -1, axis=1)).all(axis=1)]
+            short = _short_edges(vertices, triangles)  # the merged vertex had others of its own, maybe
     return triangles
+
+
+def part_short_edges(vertices: Vertices, triangles: Triangles) -> Vertices:
+    """Pull the ends of such edges apart where they cannot be merged: one moves a little towards its neighbours.
+
+    A corner of the floor stays on it.
+    """
+    parted = vertices.copy()
+    for _, moved in _short_edges(vertices, triangles):
+        around = np.unique(triangles[(triangles == moved).any(axis=1)])
+        step = vertices[around].mean(axis=0) - vertices[moved]
+        length = np.linalg.norm(step)
+        parted[moved] += step * min(_PARTING / length, 1.0) if length else 0.0
+    parted[vertices[:, 2] == 0.0, 2] = 0.0
+    return parted
+
+
+def _short_edges(vertices: Vertices, triangles: Triangles) -> list[tuple[int, int]]:
+    """Edges, the smaller vertex first, whose ends lie closer together than single precision resolves."""
+    starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+    short = (np.linalg.norm(vertices[starts] - vertices[ends], axis=1) < _MIN_ALTITUDE) & (starts < ends)
+    return list(zip(starts[short].tolist(), ends[short].tolist(), strict=True))
 
 
 def _without_slivers(vertices: Vertices, triangles: Triangles) -> Triangles:

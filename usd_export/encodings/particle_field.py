@@ -62,19 +62,36 @@ def write_particle_field(stage: Usd.Stage, path: str, cloud: GaussianCloud, *, h
         UsdExportError: If `half` is asked for and a value does not fit.
     """
     prim = stage.DefinePrim(path, PRIM_TYPE)
-    _author_array(prim, "positions", cloud.positions, half)
-    _author_array(prim, "orientations", _real_last(cloud.rotations), half)
-    _author_array(prim, "scales", np.maximum(cloud.scales, _MIN_HALF if half else _MIN_SCALE), half)
-    _author_array(prim, "opacities", cloud.opacities, half)
+    write_instant(prim, cloud, Usd.TimeCode.Default(), half=half)
     _author(prim, SH_DEGREE, _TYPES.Int, cloud.sh_degree, uniform=True)
-    harmonics = _author_array(prim, SH_COEFFICIENTS, cloud.sh.reshape(-1, 3), half)
+    harmonics = prim.GetAttribute(f"{SH_COEFFICIENTS}h" if half else SH_COEFFICIENTS)
     harmonics.SetMetadata("interpolation", "vertex")
     harmonics.SetMetadata("elementSize", cloud.sh.shape[1])
     _author_color_space(prim, harmonics)
     _author(prim, "projectionModeHint", _TYPES.Token, "perspective", uniform=True)
     _author(prim, "sortingModeHint", _TYPES.Token, "cameraDistance", uniform=True)
-    _author(prim, "extent", _TYPES.Float3Array, Vt.Vec3fArray.FromNumpy(splat_extent(cloud)))
     return prim
+
+
+def write_instant(prim: Usd.Prim, cloud: GaussianCloud, time: Usd.TimeCode, *, half: bool = False) -> None:
+    """Author everything about a particle field that may change over time: its arrays and its extent.
+
+    Raises:
+        UsdExportError: If `half` is asked for and a value does not fit.
+    """
+    _author_array(prim, "positions", cloud.positions, half, time)
+    _author_array(prim, "orientations", _real_last(cloud.rotations), half, time)
+    _author_array(prim, "scales", np.maximum(cloud.scales, _MIN_HALF if half else _MIN_SCALE), half, time)
+    _author_array(prim, "opacities", cloud.opacities, half, time)
+    _author_array(prim, SH_COEFFICIENTS, cloud.sh.reshape(-1, 3), half, time)
+    _author(prim, "extent", _TYPES.Float3Array, Vt.Vec3fArray.FromNumpy(splat_extent(cloud)), time=time)
+
+
+def declare_instants(prim: Usd.Prim, *, half: bool = False) -> None:
+    """Create the attributes of `write_instant` without values, as the manifest of value clips wants them."""
+    for name, (type_name, _) in (_HALF if half else _FLOAT).items():
+        prim.CreateAttribute(f"{name}h" if half else name, type_name, custom=False)
+    prim.CreateAttribute("extent", _TYPES.Float3Array, custom=False)
 
 
 def splat_extent(cloud: GaussianCloud) -> FloatArray:
@@ -90,14 +107,19 @@ def splat_extent(cloud: GaussianCloud) -> FloatArray:
     return np.array(corners, np.float32)
 
 
-def read_particle_field(prim: Usd.Prim) -> GaussianCloud:
+def read_particle_field(prim: Usd.Prim, time: Usd.TimeCode | None = None) -> GaussianCloud:
     """Read a particle field by the schema's rules: float before half, defaults for absent or short arrays.
+
+    Args:
+        prim: The particle field.
+        time: When to look at it; by default at its first time sample, if it has any.
 
     Raises:
         UsdExportError: If the prim has no positions or holds invalid values.
     """
     where = f"{prim.GetStage().GetRootLayer().realPath} at {prim.GetPath()}"
-    positions = _array(prim, "positions")
+    time = Usd.TimeCode.EarliestTime() if time is None else time
+    positions = _array(prim, "positions", time)
     if positions is None or len(positions) == 0:
         raise UsdExportError(f"{where} has no positions; expected a {PRIM_TYPE} with Gaussians")
     count = len(positions)
@@ -105,13 +127,13 @@ def read_particle_field(prim: Usd.Prim) -> GaussianCloud:
     if not isinstance(degree, int) or not 0 <= degree <= MAX_SH_DEGREE:
         raise UsdExportError(f"{where} has spherical harmonic degree {degree}; only 0 to {MAX_SH_DEGREE} can be read")
     bands = (degree + 1) ** 2
-    imaginary_first = _rows(prim, "orientations", count, fallback=(0, 0, 0, 1))
+    imaginary_first = _rows(prim, "orientations", time, count, fallback=(0, 0, 0, 1))
     cloud = GaussianCloud(
         positions=positions,
-        scales=_rows(prim, "scales", count, fallback=(1, 1, 1)),
+        scales=_rows(prim, "scales", time, count, fallback=(1, 1, 1)),
         rotations=np.roll(imaginary_first, 1, axis=1),
-        opacities=_rows(prim, "opacities", count, fallback=1),
-        sh=_rows(prim, SH_COEFFICIENTS, count * bands, fallback=(0, 0, 0)).reshape(count, bands, 3),
+        opacities=_rows(prim, "opacities", time, count, fallback=1),
+        sh=_rows(prim, SH_COEFFICIENTS, time, count * bands, fallback=(0, 0, 0)).reshape(count, bands, 3),
     )
     try:
         return cloud.validate()
@@ -128,22 +150,27 @@ def _real_last(wxyz: FloatArray) -> FloatArray:
     return np.roll(wxyz, -1, axis=1)
 
 
-def _author_array(prim: Usd.Prim, name: str, values: NDArray[np.floating], half: bool) -> Usd.Attribute:
+def _author_array(prim: Usd.Prim, name: str, values: NDArray[np.floating], half: bool, time: Usd.TimeCode) -> None:
     """The float attribute, or its half twin."""
     if half:
         type_name, array = _HALF[name]
-        return _author(prim, f"{name}h", type_name, array.FromNumpy(np.ascontiguousarray(to_half(name, values))))
-    type_name, array = _FLOAT[name]
-    return _author(prim, name, type_name, array.FromNumpy(_float32(values)))
+        _author(prim, f"{name}h", type_name, array.FromNumpy(np.ascontiguousarray(to_half(name, values))), time=time)
+    else:
+        type_name, array = _FLOAT[name]
+        _author(prim, name, type_name, array.FromNumpy(_float32(values)), time=time)
 
 
 def _author(
-    prim: Usd.Prim, name: str, type_name: Sdf.ValueTypeName, value: object, uniform: bool = False
-) -> Usd.Attribute:
+    prim: Usd.Prim,
+    name: str,
+    type_name: Sdf.ValueTypeName,
+    value: object,
+    uniform: bool = False,
+    time: Usd.TimeCode | None = None,
+) -> None:
     variability = Sdf.VariabilityUniform if uniform else Sdf.VariabilityVarying
     attribute = prim.CreateAttribute(name, type_name, custom=False, variability=variability)
-    attribute.Set(value)
-    return attribute
+    attribute.Set(value, Usd.TimeCode.Default() if time is None else time)
 
 
 def _author_color_space(prim: Usd.Prim, harmonics: Usd.Attribute) -> None:
@@ -153,19 +180,19 @@ def _author_color_space(prim: Usd.Prim, harmonics: Usd.Attribute) -> None:
     harmonics.SetColorSpace(COLOR_SPACE)
 
 
-def _array(prim: Usd.Prim, name: str) -> FloatArray | None:
-    """Value of the float attribute, else of its half twin, at the first time sample if there is no default."""
+def _array(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> FloatArray | None:
+    """Value of the float attribute, else of its half twin; the default if there are no time samples."""
     for candidate in (name, f"{name}h"):
         attribute = prim.GetAttribute(candidate)
-        value = attribute.Get(Usd.TimeCode.EarliestTime()) if attribute else None
+        value = attribute.Get(time) if attribute else None
         if value is not None:
             return np.array(value, dtype=np.float32)
     return None
 
 
-def _rows(prim: Usd.Prim, name: str, count: int, fallback: float | Sequence[float]) -> FloatArray:
+def _rows(prim: Usd.Prim, name: str, time: Usd.TimeCode, count: int, fallback: float | Sequence[float]) -> FloatArray:
     """First `count` rows of an attribute, or `fallback` repeated when there are fewer."""
-    values = _array(prim, name)
+    values = _array(prim, name, time)
     if values is not None and len(values) >= count:
         return values[:count]
     row = np.asarray(fallback, np.float32)

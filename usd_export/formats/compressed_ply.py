@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from usd_export.cloud import SH_C0, GaussianCloud
 from usd_export.errors import UsdExportError, located
 from usd_export.files import replacing
-from usd_export.formats.ply import harmonic_degree, harmonic_names
+from usd_export.formats.ply import harmonic_columns, harmonic_degree, harmonic_names, read_harmonics
 from usd_export.formats.ply_file import (
     PlyElement,
     PlyHeader,
@@ -140,13 +140,10 @@ def _ranges(chunks: np.ndarray) -> NDArray[np.float32]:
 
 
 def _read_harmonics(harmonics: np.ndarray, cloud: GaussianCloud) -> None:
-    names, bands = harmonic_names(cloud.sh_degree), cloud.sh.shape[1] - 1
     for block in row_blocks(len(harmonics)):
-        records = harmonics[block]
-        steps = columns(records, names)
+        steps = read_harmonics(harmonics[block], cloud.sh_degree)
         values = np.where(steps == 0, 0, np.where(steps == 255, 1, (steps + 0.5) / 256))
-        signed = 2 * SH_LIMIT * (values - 0.5)
-        cloud.sh[block, 1:] = signed.reshape(len(records), 3, bands).transpose(0, 2, 1)
+        cloud.sh[block, 1:] = 2 * SH_LIMIT * (values - 0.5)
 
 
 def _unpacked(words: Words, bits: Sequence[int]) -> Array:
@@ -248,5 +245,5 @@ def _packed_chunks(cloud: GaussianCloud, part: NDArray[np.intp]) -> tuple[NDArra
 
 def _packed_harmonics(cloud: GaussianCloud, part: NDArray[np.intp]) -> NDArray[np.uint8]:
     """Steps [n, 3 * bands], channel-major."""
-    values = cloud.sh[part, 1:].transpose(0, 2, 1).reshape(len(part), -1).astype(np.float64)
+    values = harmonic_columns(cloud.sh[part, 1:]).astype(np.float64)
     return np.clip(np.trunc((values / (2 * SH_LIMIT) + 0.5) * 256), 0, 255).astype(np.uint8)

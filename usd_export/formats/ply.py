@@ -101,10 +101,19 @@ def harmonic_degree(path: Path, element: PlyElement) -> int:
     )
 
 
+def read_harmonics(records: np.ndarray, degree: int) -> np.ndarray:
+    """Higher harmonics [n, bands, 3] as records [n] of a file store them: all red ones, all green, all blue."""
+    return columns(records, harmonic_names(degree)).reshape(len(records), 3, -1).transpose(0, 2, 1)
+
+
+def harmonic_columns(harmonics: FloatArray) -> FloatArray:
+    """Higher harmonics [n, bands, 3] in the order of a file [n, 3 * bands]; inverse of `read_harmonics`."""
+    return harmonics.transpose(0, 2, 1).reshape(len(harmonics), -1)
+
+
 def _activated(vertices: np.ndarray, degree: int) -> GaussianCloud:
     """Turn stored records [N] into a cloud."""
     cloud = GaussianCloud.allocate(len(vertices), degree)
-    rest, bands = harmonic_names(degree), cloud.sh.shape[1] - 1
     with np.errstate(over="ignore", invalid="ignore"):
         for block in row_blocks(len(vertices)):
             records = vertices[block]
@@ -113,7 +122,7 @@ def _activated(vertices: np.ndarray, degree: int) -> GaussianCloud:
             cloud.rotations[block] = _normalised(columns(records, _ROTATION))
             cloud.opacities[block] = _sigmoid(columns(records, ("opacity",))[:, 0])
             cloud.sh[block, 0] = columns(records, _DC)
-            cloud.sh[block, 1:] = columns(records, rest).reshape(len(records), 3, bands).transpose(0, 2, 1)
+            cloud.sh[block, 1:] = read_harmonics(records, degree)
     return cloud
 
 
@@ -149,11 +158,10 @@ def write_ply(path: str | Path, cloud: GaussianCloud, comments: Sequence[str] = 
 def _stored(cloud: GaussianCloud, block: slice) -> FloatArray:
     """Pre-activation rows [n, P] of a block, little-endian float32, columns in file order."""
     opacities = np.clip(cloud.opacities[block].astype(np.float64), OPACITY_MARGIN, 1 - OPACITY_MARGIN)
-    rest = cloud.sh[block, 1:].transpose(0, 2, 1).reshape(len(opacities), -1)
     columns = [
         cloud.positions[block],
         cloud.sh[block, 0],
-        rest,
+        harmonic_columns(cloud.sh[block, 1:]),
         np.log(opacities / (1 - opacities))[:, None],
         np.log(cloud.scales[block].astype(np.float64) + MIN_SCALE),
         cloud.rotations[block],

@@ -92,6 +92,7 @@ class _Walk:
             pending += [self._inside(layer, asset) for asset in named]
             for asset, site in _value_assets(layer):
                 self._inside(layer, asset, site)
+            pending += [clip for asset in _clip_assets(layer) for clip in _matching(_anchored(layer, asset))]
 
     def _enter(self, identifier: str) -> bool:
         """Whether the file behind an identifier exists; a missing one is left to USD to report."""
@@ -180,6 +181,24 @@ def _value_assets(layer: Sdf.Layer) -> Iterator[tuple[str, str]]:
         else:
             continue
         yield from ((path, str(spec.path)) for value in values for path in _paths(value) if path)
+
+
+def _clip_assets(layer: Sdf.Layer) -> list[str]:
+    """Assets that value clips of a layer name, templates among them."""
+    return [asset for asset, site in _value_assets(layer) if isinstance(layer.GetObjectAtPath(site), _HOLDERS)]
+
+
+def _matching(identifier: str) -> list[str]:
+    """Identifiers that a template of value clips stands for, with digits for each `#`; others stand for themselves."""
+    if "#" not in identifier:
+        return [identifier]
+    file, inner = _split(identifier)
+    pattern = re.compile(re.sub("(\\\\#)+", r"\\d+", re.escape(inner or Path(file).name)))
+    if inner:
+        names = [entry.name for entry in check_package(Path(file))]
+        return [Ar.JoinPackageRelativePath(file, name) for name in names if pattern.fullmatch(name)]
+    files = sorted(Path(file).parent.iterdir()) if Path(file).parent.is_dir() else []
+    return [str(found) for found in files if pattern.fullmatch(found.name)]
 
 
 def _clip_values(clips: object) -> list[object]:

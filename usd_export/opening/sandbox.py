@@ -128,7 +128,8 @@ def _examine(root: Path) -> list[Path]:
             prim.GetAllMetadata()
             for attribute in prim.GetAttributes():
                 attribute.Get()
-                attribute.Get(Usd.TimeCode.EarliestTime())
+                for time in attribute.GetTimeSamples():
+                    attribute.Get(time)
     except Tf.ErrorException as error:
         if "bad_alloc" in str(error):
             raise MemoryError from error

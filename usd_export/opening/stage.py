@@ -50,13 +50,16 @@ def _examined(path: Path) -> list[Path]:
 
 
 def composition_problems(stage: Usd.Stage) -> list[str]:
-    """One line for each reference, payload or sublayer that USD could not follow.
+    """One line for each reference, payload, sublayer or value clip that USD could not follow.
 
     `Usd.Stage.GetCompositionErrors` would say the same, but USD 24.05 does not have it.
     """
     predicate = Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate)
     indices = [prim.GetPrimIndex() for prim in Usd.PrimRange(stage.GetPseudoRoot(), predicate)]
     problems = [" ".join(str(error).split()) for index in indices if index.IsValid() for error in index.localErrors]
+    for index in indices:
+        clips = Usd.ClipsAPI(stage.GetPrimAtPath(index.rootNode.path)).GetClipAssetPaths() if index.IsValid() else None
+        problems += [f"Could not load value clip @{clip.path}@" for clip in clips or () if not clip.resolvedPath]
     for layer in stage.GetUsedLayers():
         missing = [path for path in layer.subLayerPaths if not Sdf.Layer.FindRelativeToLayer(layer, path)]
         problems += [f"Could not load sublayer @{path}@ of layer @{layer.identifier}@" for path in missing]

@@ -58,7 +58,7 @@ def write_movable(
         _collide(mesh.GetPrim(), "sdf")
         _apply(mesh.GetPrim(), "PhysxSDFMeshCollisionAPI", "physxSDFMeshCollision", _SDF)
     elif approximation == "convexHull":
-        _collide_as_hull(mesh.GetPrim())
+        collide_as_hull(mesh.GetPrim())
     elif approximation == "convexParts":
         _write_parts(stage, path, collider)
     else:
@@ -71,10 +71,11 @@ def _write_parts(stage: Usd.Stage, path: str, collider: ColliderMesh) -> None:
 
     UsdGeom.Xform.Define(stage, f"{path}/{PARTS}")
     for number, (vertices, triangles) in enumerate(convex_parts(collider.vertices, collider.triangles)):
-        _collide_as_hull(define_mesh(stage, f"{path}/{PARTS}/part_{number:03d}", vertices, triangles).GetPrim())
+        collide_as_hull(define_mesh(stage, f"{path}/{PARTS}/part_{number:03d}", vertices, triangles).GetPrim())
 
 
-def _collide_as_hull(prim: Usd.Prim) -> None:
+def collide_as_hull(prim: Usd.Prim) -> None:
+    """Let a mesh collide with its convex hull."""
     _collide(prim, UsdPhysics.Tokens.convexHull)
     _apply(prim, "PhysxConvexHullCollisionAPI", "physxConvexHullCollision", _HULL)
 

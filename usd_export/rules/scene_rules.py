@@ -12,6 +12,7 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 from usd_export.encodings.nurec import is_nurec_volume
 from usd_export.encodings.particle_field import COLOR_SPACE, PRIM_TYPE, SH_COEFFICIENTS
 from usd_export.rules.findings import Finding, error, warning
+from usd_export.rules.motion_rules import motion_findings
 from usd_export.rules.nurec_rules import volume_findings
 
 _FLOAT_ATTRIBUTES = ("positions", "orientations", "scales", "opacities", SH_COEFFICIENTS)
@@ -32,7 +33,7 @@ def scene_findings(stage: Usd.Stage) -> list[Finding]:
         found += [*_uniform(prim), *volume_findings(prim, _metres(prim))]
     for rule in _COLLIDER_RULES:
         found += [finding for prim in colliders for finding in rule(prim)]
-    return found + list(_overlap([*splats, *volumes], colliders))
+    return [*found, *motion_findings(stage, splats), *_overlap([*splats, *volumes], colliders)]
 
 
 def _stage_units(stage: Usd.Stage) -> Iterator[Finding]:
