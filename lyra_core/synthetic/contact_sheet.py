@@ -23,6 +23,13 @@ _SEEDS = {
     "tabletop": (55, 51),
     "yard": (52, 51),
     "street": (51, 53),
+    "laboratory": (101, 104),
+    "loading dock": (102, 100),
+    "hospital room": (101, 105),
+    "classroom": (102, 101),
+    "shop aisle": (100, 105),
+    "bathroom": (104, 101),
+    "garage": (100, 103),
 }
 _COLUMNS = 4
 _GAP = 4
@@ -31,6 +38,7 @@ _GAP = 4
 def contact_sheet(width: int = 320, height: int = 180) -> np.ndarray:
     """The sheet as uint8 [H, W, 3]; `width` and `height` [pixels] are those of one world."""
     tiles = [_tile(theme, seed, width, height) for theme in THEMES for seed in _SEEDS[theme]]
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % _COLUMNS)
     rows = [np.concatenate(tiles[i : i + _COLUMNS], 1) for i in range(0, len(tiles), _COLUMNS)]
     return np.concatenate(rows, 0)[:-_GAP, :-_GAP]
 

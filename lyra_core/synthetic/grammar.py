@@ -23,7 +23,7 @@ from .request import Request
 from .rooms import lay_room
 from .stage import Placed, Stage, View
 from .tabletop import lay_tabletop
-from .themes import ROOMS, THEMES
+from .themes import ROOMS, THEMES, theme_of
 from .tracer import RenderedViews, render_packed
 
 __all__ = ["CLASSES", "FOV_X", "THEMES", "World", "make_world", "render_world"]
@@ -31,7 +31,7 @@ __all__ = ["CLASSES", "FOV_X", "THEMES", "World", "make_world", "render_world"]
 FOV_X = math.radians(70.0)
 """Horizontal field of view [rad] of every base view."""
 
-_QUIET = {"ceiling panel", "high bay lamp", "monitor", "pot", "box", "tv", "vise"}
+_QUIET = {"ceiling panel", "high bay lamp", "monitor", "pot", "box", "tv", "vise", "hanging sign"}
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def make_world(seed: int, theme: str | None = None, request: Request | None = No
 
     Args:
         seed: the same seed always gives the same world.
-        theme: one of `THEMES`, or None to let the seed choose.
+        theme: one of `THEMES`, or None to let the seed choose (`themes.theme_of`).
         request: things and finishes that are wanted.
 
     Raises:
         LyraError: the theme does not exist.
     """
-    name = theme or Random(seed).choice(THEMES)
+    name = theme or theme_of(seed)
     rng = Random(f"{seed}/{name}")
     if name not in THEMES:
         raise LyraError(f"Unknown theme {name!r}; choose one of: {', '.join(THEMES)}.")

@@ -234,7 +234,7 @@ def _demand(stage: Stage, item: Item, half_road: float | None = None) -> None:
     """Place a wanted thing where it is seen well."""
     if half_road is not None and item.name in STREET_THINGS and item.name != "cone":
         done = _kerbside(stage, item, half_road, 120)
-    elif half_road is not None and item.name in ("car", "van"):
+    elif half_road is not None and item.name in ("car", "van", "truck"):
         done = _wanted_car(stage, item, half_road)
     else:
         done = _scatter(stage, item, 200, near=3.4, far=9.0, gap=0.15)

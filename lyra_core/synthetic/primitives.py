@@ -53,6 +53,7 @@ class Texture(IntEnum):
     ROOF = 19
     HAZARD = 20
     FACADE = 21
+    PACKS = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,28 @@ def cylinder(
         _axes(0.0, pitch, roll),
         taper,
     )
+
+
+def oval(
+    x: float,
+    y: float,
+    z: float,
+    radius_x: float,
+    radius_y: float,
+    height: float,
+    material: Material,
+    *,
+    taper: float = 1.0,
+) -> Primitive:
+    """An upright frustum with an elliptical foot on (x, y, z); its radii [m] are those of the bottom.
+
+    The first axis is the longer one, because distances to a frustum are those to a round one of its first radius: so
+    they are never too large.
+    """
+    along_x = radius_x >= radius_y
+    half = (radius_x, radius_y, height / 2) if along_x else (radius_y, radius_x, height / 2)
+    rotation = IDENTITY if along_x else ((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
+    return Primitive(Kind.FRUSTUM, (x, y, z + height / 2), half, material, rotation, taper)
 
 
 def rod(start: Vector, end: Vector, radius: float, material: Material, *, taper: float = 1.0) -> Primitive:

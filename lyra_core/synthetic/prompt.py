@@ -13,7 +13,7 @@ from lyra_core.errors import LyraError
 from . import lexicon
 from .objects import CATALOG
 from .request import Item, Request
-from .themes import OUTDOOR_ONLY, ROOMS, STREET_THINGS, TABLE_THINGS, THEMES, YARD_THINGS
+from .themes import OUTDOOR_ONLY, ROOMS, SMALL_THINGS, STREET_THINGS, THEMES, USED_IN, YARD_THINGS
 
 MOST_OF_ONE_KIND = 8
 """More of one thing than this are not placed."""
@@ -21,7 +21,7 @@ MOST_OF_ONE_KIND = 8
 _LONGEST_PHRASE = 3
 _TOKEN = re.compile(r"\d+|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s]", re.UNICODE)
 _PUNCTUATION = set(".,;:!?()[]{}\"'`’‘“”*/\\|+=<>~_&#@%$^-–—…")
-_UNCOUNTED = {"books", "boxes", "blocks", "gas bottles"}
+_UNCOUNTED = {"books", "boxes", "blocks", "gas bottles", "totes", "tires", "lockers", "stairs", "glassware"}
 
 
 @dataclass(frozen=True)
@@ -285,14 +285,15 @@ def _conclude(text: str, reader: _Reader) -> PromptReading:
         notices.append(f"A {theme} has no floor to choose; that wish is left out.")
     if theme in ("yard", "street") and (reader.request.wall_color or reader.request.wall):
         notices.append(f"A {theme} has no walls; that wish is left out.")
-    if reader.request.aisle and theme != "warehouse":
-        notices.append("An aisle is only built in a warehouse; the word has no effect here.")
+    has_aisle = theme in ROOMS and bool(ROOMS[theme].aisle)
+    if reader.request.aisle and not has_aisle:
+        notices.append("An aisle is only built in a warehouse or a shop; the word has no effect here.")
     request = replace(
         reader.request,
         items=_items(reader, theme, notices),
         mood=reader.mood,
         without=tuple(dict.fromkeys(_resolve(word, theme) for word in reader.without)),
-        aisle=reader.request.aisle and theme == "warehouse",
+        aisle=reader.request.aisle and has_aisle,
     )
     if reader.not_understood:
         notices.append("Not understood: " + ", ".join(reader.not_understood) + ".")
@@ -357,25 +358,24 @@ def _homes(word: str) -> dict[str, int]:
         name = _resolve(word, theme)
         if name in _inventory(theme):
             homes[theme] = 3 if name in OUTDOOR_ONLY or (theme == "tabletop" and _small(name)) else 1
+        elif USED_IN.get(name) == theme:
+            homes[theme] = 3
     if word in ("table:any", "desk:any"):
         homes["tabletop"] = 1
     return homes
 
 
 def _small(name: str) -> bool:
-    return name in TABLE_THINGS and name in CATALOG
+    return name in SMALL_THINGS and name in CATALOG
 
 
 @cache
 def _inventory(theme: str) -> frozenset[str]:
     if theme in ROOMS:
-        room = ROOMS[theme]
-        friends = {name for names in room.companions.values() for name in names}
-        rug = {"rug"} if room.rug else set()
-        return frozenset({*room.hero, *room.wall, *room.middle, *room.fixtures, room.ceiling, *friends, *rug})
+        return ROOMS[theme].inventory()
     extra = {
-        "tabletop": set(TABLE_THINGS),
+        "tabletop": set(SMALL_THINGS),
         "yard": {*YARD_THINGS, "house", "shed", "hedge", "fence"},
-        "street": {*STREET_THINGS, "house", "shop", "car", "van"},
+        "street": {*STREET_THINGS, "house", "shop", "car", "van", "truck", "person"},
     }
     return frozenset(extra[theme])

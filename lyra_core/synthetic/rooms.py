@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from random import Random
 
-from .furnishing import Furnisher, Room, floor_area
+from .furnishing import Furnisher
 from .lighting import Lighting
 from .moods import indoor_light
+from .objects import Style, build
 from .palette import COLORS, WOODS, mixed, paint, pattern, scaled, vary
+from .places import Room, floor_area
 from .primitives import Material, Primitive, Texture, Vector, box
 from .request import Request
+from .room_theme import RoomTheme
 from .space import Space
 from .stage import Stage, View
-from .themes import ROOMS, RoomTheme
+from .themes import OUTDOOR_ONLY, ROOMS
 
 _TEXTURE_SCALE = {
     Texture.PLAIN: 1.0,
@@ -25,33 +29,40 @@ _TEXTURE_SCALE = {
     Texture.CORRUGATED: 0.3,
 }
 _HUGE = 4.0  # floor area [m^2] of a thing that needs a larger room
+_LONGEST = 1.85  # depth of a room over the length of the longest thing that is wanted in it
+_DADO = 1.1  # height [m] of a painted lower half of the walls
 _WALL_WORDS = {"brick": Texture.BRICK, "striped": Texture.STRIPES, "tiled": Texture.TILES, "plain": Texture.PLAIN}
 
 
 def lay_room(rng: Random, name: str, request: Request) -> tuple[Stage, Lighting, str]:
     """Build one room of theme `name`; returns the stage, its light and the words that describe it."""
     theme = ROOMS[name]
-    room, view = _measure(rng, name, theme, request)
+    room, view = _measure(rng, theme, request)
     stage = Stage(rng, Space((-room.width / 2, -room.behind), (room.width / 2, room.depth)), view, request)
     floor = _build_shell(stage, theme, room)
-    stage.space.take(view.keep_out(0.25 if name == "corridor" else 0.45))
+    stage.space.take(view.keep_out(0.25 if theme.narrow else 0.45))
     Furnisher(stage, theme, room, name).furnish()
-    lamp = _lamp(rng, room, name)
-    light, mood = indoor_light(rng, request.mood, lamp, min(room.width, 7.0), floor, tuple(stage.glows[:3]))
+    lamp = _lamp(rng, room, theme)
+    word = request.mood or (rng.choice(theme.moods) if theme.moods else None)
+    light, mood = indoor_light(rng, word, lamp, min(room.width, 7.0), floor, tuple(stage.glows[:3]))
     floor_words = " ".join(filter(None, (request.floor_color, room.floor)))
     return stage, light, f"{mood} {name} with {room.wall_color} walls and {floor_words} floor"
 
 
-def _measure(rng: Random, name: str, theme: RoomTheme, request: Request) -> tuple[Room, View]:
+def _measure(rng: Random, theme: RoomTheme, request: Request) -> tuple[Room, View]:
     factor = request.size
     width, depth = rng.uniform(*theme.width) * factor, rng.uniform(*theme.depth) * factor
-    aisle = request.aisle or (name == "warehouse" and not request.items and rng.random() < 0.45)
-    if aisle:
+    aisle = _has_aisle(rng, theme, request)
+    if aisle and not theme.narrow:
         width, depth = rng.uniform(5.8, 6.4), rng.uniform(8.6, 10.0)
     height = rng.uniform(*theme.height)
     if any(floor_area(item.name) > _HUGE for item in request.items):
         width, depth = max(width, 7.5), max(depth, 8.5)
-    focus = 0.42 * depth if name == "corridor" else 0.85 * depth if depth < 7 else 0.7 * depth
+    for item in request.items:
+        length, top = _longest_and_top(item.name)
+        if item.name not in OUTDOOR_ONLY:
+            depth, height = max(depth, _LONGEST * length), max(height, top + 0.2)
+    focus = 0.42 * depth if theme.narrow else 0.85 * depth if depth < 7 else 0.7 * depth
     room = Room(
         width,
         depth,
@@ -61,13 +72,26 @@ def _measure(rng: Random, name: str, theme: RoomTheme, request: Request) -> tupl
         floor=request.floor or rng.choice(theme.floors),
         aisle=aisle,
     )
-    straight = name == "corridor" or aisle
+    straight = theme.narrow or aisle
     yaw = rng.uniform(-0.05, 0.05) if straight else rng.uniform(-0.2, 0.2)
     x = rng.uniform(-0.03, 0.03) * width if straight else math.sin(yaw) * depth * 0.45
     room_left = max(0.0, width / 2 - 0.3 * focus - 0.5)
     x = max(-room_left, min(room_left, x))
     eye = (x, 0.0, rng.uniform(*theme.eye))
     return room, View(eye, yaw, rng.uniform(-0.2, -0.1), focus)
+
+
+def _has_aisle(rng: Random, theme: RoomTheme, request: Request) -> bool:
+    if not theme.aisle or theme.aisle_chance == 1:
+        return bool(theme.aisle)
+    return request.aisle or (not request.items and rng.random() < theme.aisle_chance)
+
+
+@cache
+def _longest_and_top(name: str) -> tuple[float, float]:
+    """Longest side on the floor and height above it [m] of a thing of this class, roughly."""
+    low, high = build(name, Style(Random(0))).bounds()
+    return max(high[0] - low[0], high[1] - low[1]), high[2]
 
 
 def _build_shell(stage: Stage, theme: RoomTheme, room: Room) -> Vector:
@@ -86,12 +110,23 @@ def _build_shell(stage: Stage, theme: RoomTheme, room: Room) -> Vector:
         stage.structure("wall", box(side * (width / 2 - 0.005), middle, 0, 0.025, length, 0.09, board))
         y = middle + side * (length / 2 - 0.005)
         stage.structure("wall", box(0, y, 0, width, 0.025, 0.09, board))
+    if theme.dado and rng.random() < 0.6:
+        _paint_dado(stage, room, rng.choice(theme.dado))
     if theme.ceiling_color != "white":
         steel = paint((0.42, 0.44, 0.47), 0.3)
         for i in range(3):
             y = room.depth * (0.4 + 0.25 * i)
             stage.structure("ceiling", box(0, y, height - 0.35, width, 0.14, 0.33, steel))
     return mixed(floor.color, floor.accent, 0.4)
+
+
+def _paint_dado(stage: Stage, room: Room, color: str) -> None:
+    """A coat of paint, 3 mm thick, on the lower half of the walls."""
+    coat = paint(mixed(COLORS[color], (0.85, 0.84, 0.8), 0.35), 0.15)
+    length = room.depth + room.behind
+    for side in (-1, 1):
+        stage.structure("wall", box(side * room.width / 2, room.middle, 0, 0.006, length, _DADO, coat))
+        stage.structure("wall", box(0, room.middle + side * length / 2, 0, room.width, 0.006, _DADO, coat))
 
 
 def _wall_material(rng: Random, theme: RoomTheme, room: Room, request: Request) -> Material:
@@ -126,8 +161,8 @@ def _floor_material(rng: Random, kind: str, color: str | None) -> Material:
     return pattern(tint, scaled(tint, 0.8), Texture.SPECKLE, 1.5, gloss=0.15)
 
 
-def _lamp(rng: Random, room: Room, name: str) -> Vector:
+def _lamp(rng: Random, room: Room, theme: RoomTheme) -> Vector:
     """Where the key light hangs: off to one side, a little towards the camera, so that shadows fall visibly."""
     side = rng.choice([-1, 1]) * rng.uniform(0.12, 0.26)
-    along = rng.uniform(0.3, 0.5) * room.depth if name != "corridor" else 0.4 * room.depth
+    along = rng.uniform(0.3, 0.5) * room.depth if not theme.narrow else 0.4 * room.depth
     return (side * room.width, along, room.height - 0.45 if room.height < 3.5 else room.height - 1.1)

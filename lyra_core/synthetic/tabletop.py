@@ -13,7 +13,7 @@ from .primitives import Material, Primitive, Texture, box, cylinder
 from .request import Item, Request
 from .space import Block, Space
 from .stage import Stage, View
-from .themes import TABLE_THINGS
+from .themes import SMALL_THINGS, TABLE_THINGS
 
 _TOP = 0.74
 
@@ -103,7 +103,7 @@ def _build_table(stage: Stage, top: Material, width: float, depth: float) -> Non
 def _set(stage: Stage) -> None:
     """Wanted things first; then tall things to the back, small ones to the front."""
     rng = stage.rng
-    wanted = stage.wishes(set(TABLE_THINGS))
+    wanted = stage.wishes(set(SMALL_THINGS))
     extra = max(0, rng.randint(7, 10) - len(wanted)) if not stage.request.sparse else 0
     asked = {item.name for item in wanted} | set(stage.request.without)
     names = [n for n in rng.sample(TABLE_THINGS, min(len(TABLE_THINGS), extra + 2)) if n not in asked][:extra]

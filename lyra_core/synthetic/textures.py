@@ -267,6 +267,16 @@ def facade(s: Surface) -> Tensor:
     return torch.lerp(color, torch.full_like(color, 0.75), sill[:, None])
 
 
+def packs(s: Surface) -> Tensor:
+    """Packs side by side, each with a label in the middle and a stripe above it."""
+    z = s.position[:, 2]
+    gap = _pulse(s.u + 0.04, 0.08, s.width)
+    label = _pulse(s.u - 0.2, 0.6, s.width) * ((0.05 - z.abs()) * 400).clamp(0, 1)
+    stripe = ((0.008 - (z - 0.075).abs()) * 600).clamp(0, 1)
+    color = torch.lerp(s.color, s.accent, torch.maximum(label, stripe)[:, None])
+    return color * (1 - 0.8 * gap)[:, None]
+
+
 _PATTERNS: dict[Texture, Callable[[Surface], Tensor]] = {
     Texture.PLAIN: plain,
     Texture.CHECKER: checker,
@@ -290,6 +300,7 @@ _PATTERNS: dict[Texture, Callable[[Surface], Tensor]] = {
     Texture.ROOF: roof,
     Texture.HAZARD: hazard,
     Texture.FACADE: facade,
+    Texture.PACKS: packs,
 }
 
 

@@ -46,6 +46,27 @@ def items(text: str) -> list[tuple]:
         ("a kitchen with a wooden table", "kitchen", [("table", 1, ())]),
         ("hallway with a crimson door", "corridor", [("door", 1, ("red",))]),
         ("a 2x4 office", "office", []),
+        (
+            "a hospital room with two beds and a monitor",
+            "hospital room",
+            [("hospital bed", 2, ()), ("patient monitor", 1, ())],
+        ),
+        ("a loading dock with a truck and pallets", "loading dock", [("truck", 1, ()), ("pallet", 2, ())]),
+        ("a supermarket aisle with blue shelves", "shop aisle", [("shop shelf", 2, ("blue",))]),
+        (
+            "a classroom with twelve desks and a chalkboard",
+            "classroom",
+            [("school desk", MOST_OF_ONE_KIND, ()), ("blackboard", 1, ())],
+        ),
+        ("a lab with microscopes and a yellow drum", "laboratory", [("microscope", 2, ()), ("barrel", 1, ("yellow",))]),
+        ("a bathroom with a bath and red towels", "bathroom", [("bathtub", 1, ()), ("towel rail", 2, ("red",))]),
+        (
+            "a garage with a red car, bikes and car tyres",
+            "garage",
+            [("car", 1, ("red",)), ("bicycle", 2, ()), ("tires", 1, ())],
+        ),
+        ("a warehouse with stairs and two nurses", "warehouse", [("stairs", 1, ()), ("person", 2, ())]),
+        ("a fume hood and a microscope", "laboratory", [("fume hood", 1, ()), ("microscope", 1, ())]),
     ],
 )
 def test_things_counts_and_colours(text, theme, expected):
@@ -59,6 +80,10 @@ def test_things_counts_and_colours(text, theme, expected):
         ("a lamp on a street", "street lamp"),
         ("a bedroom with a lamp", "floor lamp"),
         ("a still life with a lamp", "table lamp"),
+        ("a bedroom with a bed", "bed"),
+        ("a ward with a bed", "hospital bed"),
+        ("an office with a monitor", "desk"),
+        ("a supermarket with a trolley", "shopping cart"),
     ],
 )
 def test_a_word_means_what_the_place_makes_of_it(text, name):
@@ -112,7 +137,7 @@ def test_the_theme_is_explained():
     assert "kitchen" in read_prompt("a kitchen").theme_reason
     assert "fridge" in read_prompt("a fridge and a stove").theme_reason
     assert read_prompt("nothing known").theme_reason == "no place is named; the default"
-    assert any("bathroom" in notice for notice in read_prompt("a bathroom").notices)
+    assert any("dormitory" in notice for notice in read_prompt("a dormitory").notices)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])

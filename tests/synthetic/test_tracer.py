@@ -11,8 +11,10 @@ from lyra_core.errors import LyraError
 from lyra_core.synthetic.grammar import make_world, render_world
 from lyra_core.synthetic.lighting import Lighting
 from lyra_core.synthetic.palette import paint
-from lyra_core.synthetic.primitives import Primitive, ball, box, cylinder, pack, rod
+from lyra_core.synthetic.primitives import Primitive, ball, box, cylinder, oval, pack, rod
 from lyra_core.synthetic.tracer import SKY_DEPTH, object_pixels, render_packed
+from lyra_core.synthetic.tracer_numba import KernelsNumba
+from lyra_core.synthetic.tracer_torch import KernelsTorch
 
 LIGHT = Lighting(key=(0.3, -0.5, 0.8), key_color=(1.0, 1.0, 1.0), sun=True)
 GREY = paint("grey")
@@ -77,6 +79,26 @@ def test_a_rod_is_a_cylinder_between_its_ends(backend):
     assert (lying.object_id == 1).sum(1).max() > (standing.object_id == 1).sum(1).max()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("radii", "front"), [((1.0, 0.5), 3.5), ((0.5, 1.0), 3.0)])
+def test_an_oval_has_two_radii(backend, radii, front):
+    view = render(oval(0, 4.0, -1.0, *radii, 2.0, GREY), backend=backend, supersample=1)
+    torch.testing.assert_close(view.z[12, 16], torch.tensor(front), atol=1e-4, rtol=0)
+    columns = (view.object_id[12] == 1).nonzero()[:, 0]
+    tangent = float(camera().rays()[1][12, columns[-1], 0] / camera().rays()[1][12, columns[-1], 1])
+    assert tangent == pytest.approx(radii[0] / math.sqrt(16 - radii[1] ** 2), abs=0.04)
+
+
+def test_clearance_beside_an_oval_is_never_too_large():
+    packed = pack([(oval(0, 0, 0, 0.5, 1.0, 2.0, GREY), 1, 5)])
+    angles = torch.linspace(0, 2 * math.pi, 33)[:, None]
+    rim = torch.cat([0.5 * angles.cos(), angles.sin(), torch.full_like(angles, 1.0)], 1)
+    points = torch.tensor([[0.9, 0.0, 1.0], [0.0, 1.4, 1.0], [0.7, 0.9, 1.0]])
+    nearest = torch.cdist(points, rim).amin(1)
+    for kernels in (KernelsNumba(packed), KernelsTorch(packed, torch.device("cpu"))):
+        assert (kernels.clearance(points, 5.0) <= nearest + 1e-4).all()
+
+
 def test_the_nearer_solid_wins_and_casts_a_shadow():
     floor = box(0, 5, -1.1, 20, 20, 0.1, GREY)
     bare = render(floor, supersample=1)
@@ -87,7 +109,7 @@ def test_the_nearer_solid_wins_and_casts_a_shadow():
     assert darker.any(), "the ball throws no shadow on the floor"
 
 
-@pytest.mark.parametrize(("theme", "seed"), [("kitchen", 5), ("yard", 7), ("tabletop", 43)])
+@pytest.mark.parametrize(("theme", "seed"), [("kitchen", 5), ("yard", 7), ("tabletop", 43), ("bathroom", 5)])
 def test_numba_equals_torch(theme, seed):
     world = make_world(seed, theme)
     cameras = world.base_camera(64, 36)

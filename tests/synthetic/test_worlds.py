@@ -15,9 +15,21 @@ from lyra_core.synthetic.moods import MOODS
 from lyra_core.synthetic.objects import CATALOG, Style, build
 from lyra_core.synthetic.palette import COLORS
 from lyra_core.synthetic.space import Block, Space, block_of
+from lyra_core.synthetic.themes import FIRST_THEMES, theme_of
 from lyra_core.synthetic.tracer_torch import KernelsTorch
 
 SEEDS = (11, 12)
+
+PUBLISHED = {
+    0: ["corridor", "kitchen", "living room", "office", "office", "street"],
+    1_000_000: ["bedroom", "kitchen", "living room", "yard", "tabletop", "warehouse"],
+    2_000_000: ["yard", "living room", "bedroom", "yard", "tabletop", "living room"],
+}
+CAPTION = (
+    "a bright living room with green walls and carpet floor; in it a coffee table, a teal mug, books, a green rug, "
+    "a dresser, a white vase and a floor lamp"
+)
+MIDDLE = (0.9477, 2.9130, 0.4978)
 
 
 def fingerprint(world: World) -> tuple:
@@ -39,7 +51,23 @@ def test_rendering_is_deterministic():
 
 
 def test_the_seed_chooses_every_theme():
-    assert {make_world(seed).theme for seed in range(60)} == set(THEMES)
+    assert {theme_of(seed) for seed in range(60)} == set(FIRST_THEMES)
+    assert {theme_of(1_500_000 + number) for number in range(150)} == set(THEMES)
+    assert make_world(7).theme == theme_of(7)
+
+
+@pytest.mark.parametrize("first", [0, 1_000_000, 2_000_000])
+def test_the_seeds_of_published_figures_keep_their_themes(first):
+    """Measured figures and shipped weights name these worlds."""
+    assert {theme_of(first + number) for number in range(0, 500_000, 991)} == set(FIRST_THEMES)
+    assert PUBLISHED[first] == [theme_of(first + number) for number in range(6)]
+
+
+def test_a_scored_world_is_what_it_was():
+    world = make_world(2_000_001)
+    assert world.caption == CAPTION
+    middle = np.mean([thing.position for thing in world.placed], axis=0)
+    np.testing.assert_allclose(middle, MIDDLE, atol=1e-3)
 
 
 def test_unknown_themes_are_refused_with_the_known_ones():
@@ -141,5 +169,5 @@ def test_space_keeps_things_apart_and_inside():
 
 def test_the_contact_sheet_shows_two_worlds_per_theme():
     sheet = contact_sheet(32, 18)
-    assert sheet.shape == (5 * 22 - 4, 4 * 36 - 4, 3) and sheet.dtype == np.uint8
+    assert sheet.shape == (9 * 22 - 4, 4 * 36 - 4, 3) and sheet.dtype == np.uint8
     assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 500

@@ -261,6 +261,17 @@ def beam(style: Style) -> Prop:
     return Prop("beam", "roof beam", _translucent(parts))
 
 
+@builds("hanging sign")
+def hanging_sign(style: Style) -> Prop:
+    """A board that names an aisle; z = 0 is the ceiling."""
+    color = style.color("green", "blue", "red", "orange")
+    parts = [box(0, 0, -0.75, 1.2, 0.04, 0.36, paint(color, 0.2))]
+    parts += [rod((x, 0, -0.4), (x, 0, 0), 0.008, metal()) for x in (-0.5, 0.5)]
+    parts += [box(-0.42, -0.022, -0.7, 0.2, 0.006, 0.26, paint("white"))]
+    parts += [box(0.12, -0.022, -0.54 - 0.1 * i, 0.62 - 0.12 * i, 0.006, 0.045, paint("white")) for i in range(2)]
+    return Prop("hanging sign", f"{color} aisle sign", _translucent(parts), color=color)
+
+
 @builds("rug")
 def rug(style: Style) -> Prop:
     rng = style.rng

@@ -8,20 +8,11 @@ from random import Random
 from ..palette import CARDBOARD, COLORS, fabric, lit, metal, paint, pattern, scaled, timber, vary
 from ..primitives import Material, Primitive, Texture, ball, box, cylinder, rod
 from .prop import Prop, Style, build, builds
+from .wheels import RUBBER, wheel
 
-_RUBBER = paint((0.04, 0.04, 0.045))
 
-
-def _carton(rng: Random) -> Material:
+def carton(rng: Random) -> Material:
     return pattern(vary(CARDBOARD, rng, 0.05), (0.8, 0.7, 0.48), Texture.CARTON, 1.0, gloss=0.0)
-
-
-def _wheel(x: float, y: float, radius: float, width: float) -> list[Primitive]:
-    """A wheel that rolls along y, standing on z = 0."""
-    return [
-        rod((x - width / 2, y, radius), (x + width / 2, y, radius), radius, _RUBBER),
-        rod((x - width / 2 - 0.004, y, radius), (x + width / 2 + 0.004, y, radius), radius * 0.5, paint("grey", 0.5)),
-    ]
 
 
 @builds("crate")
@@ -49,7 +40,7 @@ def boxes(style: Style) -> Prop:
     size = rng.uniform(0.48, 0.6)
     for _ in range(rng.randint(2, 3)):
         height = rng.uniform(0.26, 0.4)
-        skin = paint(style.requested) if style.requested else _carton(rng)
+        skin = paint(style.requested) if style.requested else carton(rng)
         parts.append(box(rng.uniform(-0.03, 0.03), 0, z, size, size * 0.85, height, skin, yaw=rng.uniform(-0.2, 0.2)))
         z += height
         size *= rng.uniform(0.72, 0.9)
@@ -62,7 +53,7 @@ def boxes(style: Style) -> Prop:
                 0.4,
                 0.36,
                 0.32,
-                paint(style.requested) if style.requested else _carton(rng),
+                paint(style.requested) if style.requested else carton(rng),
                 yaw=rng.uniform(-0.3, 0.3),
             )
         )
@@ -81,7 +72,7 @@ def pallet(style: Style) -> Prop:
             for x in (-0.27, 0.27):
                 for y in (-0.23, 0.23):
                     if level == 0 or rng.random() < 0.8:
-                        parts.append(box(x, y, 0.13 + 0.36 * level, 0.52, 0.44, 0.36, _carton(rng)))
+                        parts.append(box(x, y, 0.13 + 0.36 * level, 0.52, 0.44, 0.36, carton(rng)))
     elif load == "sacks":
         cloth = fabric((0.7, 0.62, 0.48), rng)
         for level in range(3):
@@ -138,7 +129,7 @@ def _shelf_load(rng: Random, width: float, depth: float, z: float, height: float
         w = min(rng.uniform(0.42, 0.7), width / 2 - x)
         if rng.random() < 0.85:
             skin = (
-                _carton(rng)
+                carton(rng)
                 if rng.random() < 0.6
                 else paint(rng.choice(["blue", "grey", "cream", "red", "teal", "white"]), 0.2)
             )
@@ -266,7 +257,7 @@ def forklift(style: Style) -> Prop:
     body, dark = paint(color, 0.5), paint((0.09, 0.09, 0.1), 0.3)
     parts: list[Primitive] = []
     for x in (-0.46, 0.46):
-        parts += _wheel(x, -0.45, 0.27, 0.2) + _wheel(x, 0.75, 0.23, 0.18)
+        parts += wheel(x, -0.45, 0.27, 0.2) + wheel(x, 0.75, 0.23, 0.18)
     parts += [
         box(0, 0.2, 0.24, 0.74, 1.5, 0.34, body),
         box(0, 0.72, 0.42, 1.04, 0.62, 0.5, body),
@@ -305,7 +296,7 @@ def conveyor(style: Style) -> Prop:
     things = []
     for i in range(3):
         w = rng.uniform(0.3, 0.45)
-        thing = [box(0, 0, 0, w, 0.36, rng.uniform(0.2, 0.36), _carton(rng), yaw=rng.uniform(-0.15, 0.15))]
+        thing = [box(0, 0, 0, w, 0.36, rng.uniform(0.2, 0.36), carton(rng), yaw=rng.uniform(-0.15, 0.15))]
         things.append(
             Prop("box", "cardboard box", thing).moved(length * (-0.32 + 0.32 * i) + rng.uniform(-0.08, 0.08), 0, 0.77)
         )
@@ -322,7 +313,7 @@ def mobile_robot(style: Style) -> Prop:
         box(0, 0, 0.27, 0.66, 0.94, 0.035, dark),
         box(0, 0, 0.03, 0.54, 0.8, 0.05, dark),
     ]
-    parts += [rod((sx * 0.3, 0, 0.09), (sx * 0.33, 0, 0.09), 0.09, _RUBBER) for sx in (-1, 1)]
+    parts += [rod((sx * 0.3, 0, 0.09), (sx * 0.33, 0, 0.09), 0.09, RUBBER) for sx in (-1, 1)]
     parts += [
         box(0, -0.452, 0.15, 0.5, 0.012, 0.03, lit((0.2, 0.8, 1.0), 1.2)),
         cylinder(0.2, -0.34, 0.305, 0.05, 0.06, dark),
@@ -362,17 +353,15 @@ def trolley(style: Style) -> Prop:
     color = style.color("blue", "grey", "red", "green")
     bed_, pipe = paint(color, 0.3), metal((0.6, 0.61, 0.63))
     parts = [box(0, 0, 0.18, 0.95, 0.58, 0.04, bed_)]
-    parts += [
-        rod((x - 0.02, y, 0.08), (x + 0.02, y, 0.08), 0.08, _RUBBER) for x in (-0.38, 0.38) for y in (-0.22, 0.22)
-    ]
+    parts += [rod((x - 0.02, y, 0.08), (x + 0.02, y, 0.08), 0.08, RUBBER) for x in (-0.38, 0.38) for y in (-0.22, 0.22)]
     parts += [rod((0.46, sy * 0.25, 0.2), (0.52, sy * 0.25, 0.98), 0.016, pipe) for sy in (-1, 1)]
     parts.append(rod((0.52, -0.26, 0.98), (0.52, 0.26, 0.98), 0.016, pipe))
     things = []
     z = 0.22
     for size in (0.5, 0.4)[: rng.randint(1, 2)]:
         height = rng.uniform(0.25, 0.35)
-        carton = [box(0, 0, 0, size * 1.2, size, height, _carton(rng))]
-        things.append(Prop("box", "cardboard box", carton).moved(-0.05, 0, z, rng.uniform(-0.1, 0.1)))
+        parcel = [box(0, 0, 0, size * 1.2, size, height, carton(rng))]
+        things.append(Prop("box", "cardboard box", parcel).moved(-0.05, 0, z, rng.uniform(-0.1, 0.1)))
         z += height
     return Prop("trolley", f"{color} trolley", parts, things, color)
 
@@ -386,7 +375,7 @@ def bin_(style: Style) -> Prop:
         box(0, 0.0, 0.93, 0.56, 0.62, 0.06, paint(scaled(COLORS[color], 0.7), 0.3)),
         box(0, -0.31, 0.9, 0.4, 0.03, 0.03, shell),
     ]
-    parts += [rod((sx * 0.2 - 0.03, 0.26, 0.08), (sx * 0.2 + 0.03, 0.26, 0.08), 0.08, _RUBBER) for sx in (-1, 1)]
+    parts += [rod((sx * 0.2 - 0.03, 0.26, 0.08), (sx * 0.2 + 0.03, 0.26, 0.08), 0.08, RUBBER) for sx in (-1, 1)]
     return Prop("bin", f"{color} bin", parts, color=color)
 
 
