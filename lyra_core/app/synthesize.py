@@ -26,6 +26,7 @@ class _Source:
     worlds: int | None
     images: Path | None
     llm: str | None
+    vipe: list[Path] | None
     count: int
     seed: int
 
@@ -36,10 +37,11 @@ class _Source:
 
         options: dict[Kind, object] = {
             "prompts": self.prompts, "worlds": self.worlds, "pictures": self.images, "llm": self.llm,
+            "vipe": self.vipe or None,
         }  # fmt: skip
         given = [kind for kind, value in options.items() if value is not None]
         if len(given) != 1:
-            raise LyraError("give exactly one of --prompts, --worlds, --images and --llm.")
+            raise LyraError("give exactly one of --prompts, --worlds, --images, --llm and --vipe.")
         return given[0]
 
 
@@ -59,6 +61,14 @@ def synthesize(
     images: Annotated[Path | None, typer.Option(metavar="DIR", help="Pictures instead of prompts.")] = None,
     llm: Annotated[
         str | None, typer.Option(metavar="DIR", help="Let a language model (transformers folder) write the prompts.")
+    ] = None,
+    vipe: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Videos: result folder of ViPE; give it again for more folders."),
+    ] = None,
+    text_to_video: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only make videos of the prompts (diffusers model), for ViPE to look at."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, metavar="N", help="How many prompts the language model writes.")] = 100,
     seed: Annotated[
@@ -91,7 +101,7 @@ def synthesize(
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable summary on stdout.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Make training data: prompts or pictures become videos along the camera paths, with latents, depth and cameras.
+    """Make training data: prompts, pictures or videos become videos along the camera paths, with latents and depth.
 
     Killed? Run it again: it goes on where it was. A sample that fails is recorded and tried again by the next run;
     nothing is replaced. Same settings, same machine: same bytes. Exit code 1 while samples are missing.
@@ -103,6 +113,10 @@ def synthesize(
     * `lyra synthesize --images pictures --model lyra --layout folders -o sdg --shard 0/8`
 
     * `lyra synthesize --llm /mnt/models/writer --count 500 -o data`
+
+    * `lyra synthesize --prompts prompts.txt --text-to-video Wan-AI/Wan2.1-T2V-1.3B-Diffusers -o videos`
+
+    * `lyra synthesize --vipe vipe_results --model lyra --layout folders -o dynamic`
 
     * `lyra synthesize --check data`
     """
@@ -119,7 +133,7 @@ def synthesize(
 
         from lyra_core.errors import LyraError
 
-        source = _Source(prompts, worlds, images, llm, count, seed)
+        source = _Source(prompts, worlds, images, llm, vipe, count, seed)
         kind = source.kind
         if output is None:
             raise LyraError("say where the data set goes: --output DIR.")
@@ -131,6 +145,13 @@ def synthesize(
         from lyra_core.synthesis.workers import Effort
 
         items = _items(source, output, planned=dry_run)
+        if text_to_video is not None:
+            from lyra_core.synthesis.filming import film
+
+            with PhaseBars() as bars:
+                made = film(items, text_to_video, model, output, bars)
+            print(json.dumps({"made": made})) if as_json else _show_filmed(made, output)
+            return
         job = Job(output, model, tuple(items), kind, layout, frames, per_shard)
         share = Share.parse(shard)
         if dry_run:
@@ -147,7 +168,7 @@ def _items(source: _Source, output: Path, *, planned: bool) -> list[Item]:
     """What to make. Prompts that take long to write are those of an earlier run into the same folder, so that all runs
     and machines share them; where something is only `planned`, they are not written.
     """
-    from lyra_core.synthesis.items import from_pictures, from_prompts, from_worlds, read_prompts, unwritten
+    from lyra_core.synthesis.items import from_pictures, from_prompts, from_vipe, from_worlds, read_prompts, unwritten
     from lyra_core.synthesis.job import layout_of, read_items, read_settings
     from lyra_core.synthesis.prompt_writer import TransformersPrompts
 
@@ -156,6 +177,8 @@ def _items(source: _Source, output: Path, *, planned: bool) -> list[Item]:
         return from_prompts(read_prompts(source.prompts), source.seed)
     if source.images is not None:
         return from_pictures(source.images, source.seed)
+    if source.vipe:
+        return from_vipe(source.vipe, source.seed)
     count = source.worlds or source.count
     known = read_items(output) if layout_of(output) and read_settings(output).source == kind else []
     if len(known) == count and known[0].seed == source.seed:
@@ -165,6 +188,13 @@ def _items(source: _Source, output: Path, *, planned: bool) -> list[Item]:
     if source.worlds is not None:
         return from_worlds(source.seed, count)
     return from_prompts(TransformersPrompts(str(source.llm))(count, seed=source.seed), source.seed)
+
+
+def _show_filmed(made: int, output: Path) -> None:
+    print(
+        f"{output}: {made} videos made. Next: run ViPE on each (`vipe infer -p lyra VIDEO`), then\n"
+        "lyra synthesize --vipe VIPE_RESULTS -o DATA"
+    )
 
 
 def _show_check(report: CheckReport, as_json: bool) -> None:

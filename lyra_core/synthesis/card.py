@@ -21,6 +21,7 @@ _SOURCES = {
     "worlds": "captions of procedural worlds",
     "pictures": "pictures",
     "llm": "prompts written by a language model",
+    "vipe": "videos with the cameras and depth that ViPE estimated",
 }
 
 _MOST_FAILURES = 50
@@ -59,7 +60,7 @@ def _front(count: int) -> str:
 
 def _contents(settings: Settings, abouts: list[dict[str, Any]]) -> str:
     height, width = settings.preset["video_size"]
-    paths = ", ".join(f"{number} {PUBLISHED_PATHS[number % REVERSED_OFFSET]}" for number in settings.views)
+    paths = ", ".join(_path(number) for number in settings.views)
     rows = [
         f"{len(abouts)} of {settings.count} samples are here; samples still waiting for their shard are not counted."
         if len(abouts) < settings.count
@@ -72,6 +73,12 @@ def _contents(settings: Settings, abouts: list[dict[str, Any]]) -> str:
         "axes; the input camera is the identity.",
     ]
     return "## Contents\n\n" + "\n\n".join(rows)
+
+
+def _path(number: int) -> str:
+    """Number and name of a view."""
+    name = f"{number} {PUBLISHED_PATHS[number % REVERSED_OFFSET]}"
+    return f"{name} motion-reversed" if number >= REVERSED_OFFSET else name
 
 
 def _origin(settings: Settings, abouts: list[dict[str, Any]]) -> str:

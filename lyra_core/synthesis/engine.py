@@ -64,11 +64,10 @@ def sample_from_view(
     cameras = drawn_paths(pipeline, depth, item.seed)
     progress("warp", 0, 1)
     guidance = pipeline.guidance(base.image, depth, cameras)
-    progress("latents", 0, 1)
     generator = torch.Generator().manual_seed(item.seed)
     video = pipeline.videos(guidance, base.image, generator, progress, recall)
-    about = _about(pipeline, item, base, measured, unit)
-    sample = Sample(item.name, _views(pipeline, cameras, video), _input(base.image, depth), about)
+    facts = about(pipeline, item, base, measured, unit)
+    sample = Sample(item.name, path_views(pipeline, cameras, video), input_view(base.image, depth), facts)
     found = problems(sample)
     if found:
         raise LyraError(f"the model made an unusable sample of {item.name}: {'; '.join(found)}.")
@@ -94,7 +93,8 @@ def view_numbers(paths: tuple[str, ...]) -> list[int]:
     return sorted(PUBLISHED_PATHS.index(path) for path in paths)
 
 
-def _views(pipeline: LyraPipeline, cameras: Cameras, video: VideoLatents) -> tuple[View, ...]:
+def path_views(pipeline: LyraPipeline, cameras: Cameras, video: VideoLatents) -> tuple[View, ...]:
+    """What the teacher made along the paths `[V, F]`, in the order of the published numbers."""
     latents = to_diffusion(pipeline.teacher.tokenizer, video.latents)
     paths = pipeline.preset.paths
     order = [(number, paths.index(PUBLISHED_PATHS[number])) for number in view_numbers(paths)]
@@ -112,12 +112,14 @@ def _views(pipeline: LyraPipeline, cameras: Cameras, video: VideoLatents) -> tup
     )
 
 
-def _input(image: Tensor, depth: DepthEstimate) -> InputView:
+def input_view(image: Tensor, depth: DepthEstimate) -> InputView:
+    """The picture `[H, W, 3]` everything starts from, and its depth, as arrays."""
     z = _array(torch.where(depth.mask, depth.z, 0.0)).astype(np.float32)
     return InputView(to_bytes(image), z, _array(depth.mask), _array(depth.intrinsics).astype(np.float32))
 
 
-def _about(pipeline: LyraPipeline, item: Item, base: BaseView, depth: DepthEstimate, unit: float) -> dict[str, Any]:
+def about(pipeline: LyraPipeline, item: Item, base: BaseView, depth: DepthEstimate, unit: float) -> dict[str, Any]:
+    """What is kept about a sample beside its arrays: plain JSON values."""
     preset = pipeline.preset
     kind = depth.source.partition(":")[0]
     return {
@@ -125,6 +127,7 @@ def _about(pipeline: LyraPipeline, item: Item, base: BaseView, depth: DepthEstim
         "model": preset.name,
         "prompt": item.prompt,
         "picture": None if item.image is None else Path(item.image).name,
+        **({} if item.video is None else {"video": Path(item.video).name}),
         "seed": item.seed,
         "image_source": base.source,
         "depth_source": DEPTH_SOURCES.get(kind, kind),

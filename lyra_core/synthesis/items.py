@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a data set is to be made of: prompts from a file, from procedural worlds or from a language model; pictures."""
+"""What a data set is to be made of: prompts from a file, procedural worlds or a language model; pictures; videos."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lyra_core.errors import LyraError
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 """Suffixes that a folder of pictures is searched for."""
 
-Kind = Literal["prompts", "worlds", "pictures", "llm"]
-"""Where items come from: a file of prompts, captions of procedural worlds, pictures, a language model."""
+Kind = Literal["prompts", "worlds", "pictures", "llm", "vipe"]
+"""Where items come from: a file of prompts, captions of procedural worlds, pictures, a language model, ViPE results."""
 
 _LONGEST_STEM = 40
 
 
 class Item(BaseModel):
-    """One clip to make; exactly one of prompt and image is given."""
+    """One clip to make; exactly one of prompt, image and video is given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,6 +33,8 @@ class Item(BaseModel):
     prompt: str | None = None
     image: str | None = None
     """Path of the picture."""
+    video: str | None = None
+    """Path of the `rgb/<clip>.mp4` in a result folder of ViPE."""
 
 
 def from_prompts(prompts: Sequence[str], seed: int = 0) -> list[Item]:
@@ -60,6 +62,20 @@ def from_pictures(folder: Path, seed: int = 0) -> list[Item]:
         raise LyraError(f"{folder} holds no picture ({', '.join(PICTURES)}).")
     return [
         Item(name=f"{n:06d}_{_plain(path.stem)}", seed=seed + n, image=str(path.absolute()))
+        for n, path in enumerate(paths)
+    ]
+
+
+def from_vipe(folders: Sequence[Path], seed: int = 0) -> list[Item]:
+    """One dynamic clip per video in the result folders of ViPE, folder by folder, by name.
+
+    Raises LyraError for a folder without results, or one that lacks a file.
+    """
+    from lyra_core.video.vipe import vipe_clips
+
+    paths = [folder / "rgb" / f"{clip}.mp4" for folder in folders for clip in vipe_clips(folder)]
+    return [
+        Item(name=f"{n:06d}_{_plain(path.stem)}", seed=seed + n, video=str(path.absolute()))
         for n, path in enumerate(paths)
     ]
 

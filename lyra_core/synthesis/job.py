@@ -17,6 +17,7 @@ from lyra_core.synthesis.engine import view_numbers
 from lyra_core.synthesis.folders import OWN
 from lyra_core.synthesis.items import Item, Kind
 from lyra_core.synthesis.members import Frames
+from lyra_core.synthesis.sample import REVERSED_OFFSET
 from lyra_core.synthesis.video_file import require_video_codec
 from lyra_core.weights.manifest import Manifest
 from lyra_core.weights.presets import Preset, load_preset
@@ -94,7 +95,7 @@ class Job:
             models=identity(preset, "image", "depth", "tokenizer", "teacher"),
             licence=Manifest.load(preset.weights_folder).licence,
             preset=_plain(preset),
-            views=view_numbers(preset.paths),
+            views=self._views(preset),
             layout=self.layout,
             frames="mp4" if self.layout == "folders" else self.frames,
             samples_per_shard=self.samples_per_shard,
@@ -103,6 +104,11 @@ class Job:
             items_sha256=hashlib.sha256(_lines(self.items).encode()).hexdigest(),
         )
 
+    def _views(self, preset: Preset) -> list[int]:
+        """Published numbers; of videos the motion-reversed ones too."""
+        numbers = view_numbers(preset.paths)
+        return numbers + [number + REVERSED_OFFSET for number in numbers] if self.source == "vipe" else numbers
+
     def prepare(self) -> Settings:
         """Writes the settings to a new folder, or compares them with those of a folder that is to be gone on with.
 
@@ -110,7 +116,7 @@ class Job:
         are wanted and cannot be written here.
         """
         if not self.items:
-            raise LyraError("there is nothing to make: give prompts, worlds or pictures.")
+            raise LyraError("there is nothing to make: give prompts, worlds, pictures or videos.")
         settings = self.settings()
         if settings.frames == "mp4":
             require_video_codec()
@@ -163,8 +169,11 @@ def _plain(preset: Preset) -> dict[str, Any]:
 
 
 def _lines(items: tuple[Item, ...]) -> str:
-    """Pictures by name: another machine may keep them elsewhere."""
-    named = (item if item.image is None else item.model_copy(update={"image": Path(item.image).name}) for item in items)
+    """Pictures and videos by name: another machine may keep them elsewhere."""
+    named = (
+        item.model_copy(update={key: Path(path).name for key in ("image", "video") if (path := getattr(item, key))})
+        for item in items
+    )
     return "".join(item.model_dump_json(exclude_none=True) + "\n" for item in named)
 
 

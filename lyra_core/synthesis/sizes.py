@@ -59,10 +59,10 @@ class Forecast:
 def forecast(job: Job, samples: int) -> Forecast:
     """What `samples` samples of a job will need. Raises LyraError for an unknown model."""
     settings, preset = job.settings(), load_preset(job.model)
-    (height, width), views = preset.video_size, len(preset.paths)
+    (height, width), views = preset.video_size, len(settings.views)
     pixels = views * preset.frames * height * width
     cell = PIXELS_PER_LATENT**2
-    latents = 4 * LATENT_CHANNELS * views * latent_frames(preset.frames) * height * width // cell
+    latents = 4 * LATENT_CHANNELS * len(preset.paths) * latent_frames(preset.frames) * height * width // cell
     rows, columns = preset.image_size
     return Forecast(
         settings,

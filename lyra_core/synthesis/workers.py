@@ -22,6 +22,7 @@ from lyra_core.synthesis.engine import make_sample
 from lyra_core.synthesis.items import Item
 from lyra_core.synthesis.job import Job
 from lyra_core.synthesis.store import open_store, remove_stages
+from lyra_core.synthesis.video_engine import make_video_sample
 
 Runner = Literal["processes", "ray"]
 
@@ -91,7 +92,8 @@ class Worker:
 
     def _make(self, pipeline: LyraPipeline, item: Item) -> None:
         stages = Checkpoints(self.store.stages_folder(item.name))
-        self.store.write(make_sample(pipeline, item, recall=stages))
+        make = make_sample if item.video is None else make_video_sample
+        self.store.write(make(pipeline, item, recall=stages))
         remove_stages(self.store, item.name)
 
 

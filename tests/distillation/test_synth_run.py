@@ -286,7 +286,7 @@ def test_the_command_line_refuses_two_sources(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 1
-    assert "give exactly one of --prompts, --worlds, --images and --llm" in done.stderr
+    assert "give exactly one of --prompts, --worlds, --images, --llm and --vipe" in done.stderr
     assert not (tmp_path / "x").exists()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -48,6 +49,27 @@ def test_batches_repeat_and_depth_has_median_zero(shards: Path) -> None:
     images, depth = first
     assert images.shape[0] == 2 and images.shape[2:] == depth.shape[1:] and 0 <= images.min() <= images.max() <= 1
     assert depth.flatten(1).median(dim=1).values.abs().max() < 1e-5
+
+
+def test_stills_are_trained_on_too(shards: Path, tmp_path: Path) -> None:
+    for seed, shade in ((5, 50), (6, 60)):
+        np.savez(tmp_path / f"{seed:07d}.npz", rgb=np.full((1, 36, 64, 3), shade, np.uint8), z=np.ones((1, 36, 64)))
+    data = DepthShards(shards / "scenes", tmp_path, tmp_path / "missing")
+    assert len(data.rgb) == len(data.z) == 8 and data.rgb[6:, 0, 0, 0].tolist() == [50, 60]
+
+
+def test_whole_images_keep_their_field_of_view(shards: Path) -> None:
+    data = DepthShards(shards / "scenes")
+    plain = dataclasses.replace(SETTINGS, sizes=((36, 64),), size_shares=(1.0,), batch=6)
+    slopes = np.unique([np.ptp(z[:, 0].astype(np.float32)) for z in data.z])
+
+    def spans(whole: float) -> np.ndarray:
+        _, depth = data.draw(np.random.default_rng(3), dataclasses.replace(plain, whole=whole))
+        z = depth.exp()
+        return np.array([float(one[0, 0] / one[-1, 0]) for one in z])
+
+    assert all(np.abs(slopes + 1.0 - span).min() < 0.01 for span in spans(1.0))
+    assert all(np.abs(slopes + 1.0 - span).min() > 0.01 for span in spans(0.0))
 
 
 def test_loss_ignores_scale_and_sees_shape() -> None:
