@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, uint8
 
+from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 
 MANIFEST_NAME = "stages.json"
@@ -51,7 +53,7 @@ class _Entry(BaseModel):
 
 
 class Checkpoints:
-    """A folder of stage results.
+    """A folder of stage results; may be used by several threads.
 
     Attributes:
         folder: where the results are; made when the first one is kept.
@@ -61,6 +63,7 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.recalled: list[str] = []
+        self._lock = Lock()
 
     def __call__(self, stage: str, inputs: Mapping[str, Any], make: Callable[[], StageResult]) -> StageResult:
         """The result of a stage; see `Recall`. Raises OSError if it cannot be kept."""
@@ -71,6 +74,27 @@ class Checkpoints:
             return known
         result = make()
         self._keep(stage, named, result)
+        return result
+
+    def kept(self, stage: str) -> StageResult:
+        """The result of a stage, whatever it was made from. Raises LyraError where it is missing or damaged."""
+        entry = self._entries().get(stage)
+        result = None if entry is None else self._read(stage, entry.inputs)
+        if result is None:
+            raise LyraError(
+                f"{self.folder} holds no usable result of the stage {stage!r}. Make the scene again with "
+                "`lyra generate --keep-intermediates`."
+            )
+        return result
+
+    def only_kept(self, stage: str, inputs: Mapping[str, Any], make: Callable[[], StageResult]) -> StageResult:
+        """As a `Recall`, but nothing is made: LyraError where the stage was made from something else."""
+        result = self._read(stage, _described(inputs))
+        if result is None:
+            raise LyraError(
+                f"{self.folder} holds no result of the stage {stage!r} for this model and these settings. Give the "
+                "model the scene was made with."
+            )
         return result
 
     def remove(self) -> None:
@@ -100,9 +124,10 @@ class Checkpoints:
         with replacing(self._path(stage)) as temporary:
             temporary.write_bytes(content)
         entry = _Entry(inputs=inputs, sha256=hashlib.sha256(content).hexdigest())
-        entries = {name: known.model_dump() for name, known in (self._entries() | {stage: entry}).items()}
-        with replacing(self.folder / MANIFEST_NAME) as temporary:
-            temporary.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        with self._lock:
+            entries = {name: known.model_dump() for name, known in (self._entries() | {stage: entry}).items()}
+            with replacing(self.folder / MANIFEST_NAME) as temporary:
+                temporary.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     def _entries(self) -> dict[str, _Entry]:
         """What the manifest lists; nothing if it is missing or damaged."""

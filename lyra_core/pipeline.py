@@ -19,16 +19,19 @@ from lyra_core.cameras import Cameras
 from lyra_core.checkpoints import Recall, StageResult, recompute
 from lyra_core.conditioning.cache3d import Cache3D, bounded_depth
 from lyra_core.conditioning.depth import DepthEstimate, DepthEstimator
-from lyra_core.conditioning.fill import fill_holes
 from lyra_core.conditioning.movement import clearance_factors
-from lyra_core.conditioning.warp import PUBLISHED_MAX_DEPTH, Warp
+from lyra_core.conditioning.warp import PUBLISHED_MAX_DEPTH
+from lyra_core.conditioning.warped_paths import WarpedPaths
 from lyra_core.decoder import Anchors, GaussianDecoder, encode_plucker, rows_to_gaussians
+from lyra_core.devices import HOME, device_name
 from lyra_core.errors import LyraError
 from lyra_core.fitting import fit_depth, fit_image, fitted_size
 from lyra_core.gaussians import Gaussians
 from lyra_core.images import quantized
+from lyra_core.memory.plan import Plan
 from lyra_core.progress import Progress, no_progress
 from lyra_core.refinement import refine_colors
+from lyra_core.rendering.render import automatic_backend, drawing_device
 from lyra_core.scene import Scene
 from lyra_core.stage_results import identity, pack_gaussians, pack_view, unpack_gaussians, unpack_view
 from lyra_core.teacher.guardrail import build_guardrail
@@ -74,7 +77,13 @@ class Conditioning:
 
 
 class LyraPipeline:
-    """One model, ready to turn prompts and images into scenes."""
+    """One model, ready to turn prompts and images into scenes.
+
+    Attributes:
+        device: where the 3D cache is looked at and colours are refined; results come back to main memory, like all
+            else between stages. Networks are placed apart from it (see `memory.placement`).
+        plan: what is done about memory, for the provenance.
+    """
 
     def __init__(
         self, preset: Preset, images: TextToImage, depth: DepthEstimator, teacher: Teacher, decoder: GaussianDecoder
@@ -85,14 +94,19 @@ class LyraPipeline:
         self.teacher = teacher
         self.decoder = decoder.eval()
         self.guardrail = build_guardrail(preset.guardrail)
+        self.device = HOME
+        self.plan = str(Plan())
 
     @classmethod
-    def from_pretrained(cls, name: str = "mini") -> LyraPipeline:
-        """Builds the model `name` (a preset of the package, or the path of a preset file) from verified local weights.
+    def from_pretrained(cls, name: str | Preset = "mini") -> LyraPipeline:
+        """Builds a model from verified local weights.
+
+        Args:
+            name: a preset of the package, the path of a preset file, or a preset, e.g. `with_quality(...)` of one.
 
         Raises LyraError for an unknown name, and when weights are missing: with the place where they are expected.
         """
-        preset = load_preset(name)
+        preset = load_preset(name) if isinstance(name, str) else name
         preset.require_files()
         return cls(
             preset,
@@ -122,7 +136,7 @@ class LyraPipeline:
             image: RGB `[H, W, 3]` in [0, 1], any size.
             depth: of that image, e.g. measured; None lets the model guess it.
             seed: decides everything that is drawn.
-            max_gaussians: keeps the most opaque ones only.
+            max_gaussians: keeps the most opaque ones only; None for as many as the preset says.
             progress: listens to the phases.
             cancelled: asked between the phases; True stops the run with `Cancelled`.
             recall: keeps what the stages make, e.g. `Checkpoints`, so that a killed run can go on.
@@ -143,11 +157,13 @@ class LyraPipeline:
             phase("depth")
             return pack_view(base, self.estimate_depth(base))
 
-        def reconstruction() -> StageResult:
+        def decoding() -> StageResult:
             phase("gaussians")
-            gaussians = self.decode(conditioning).prune(max_count=max_gaussians)
+            return pack_gaussians(self.decode(conditioning))
+
+        def refinement() -> StageResult:
             phase("colours")
-            gaussians = self.refine(gaussians, conditioning)
+            gaussians = self.refine(decoded.prune(max_count=limit), conditioning)
             progress("colours", 1, 1)
             return pack_gaussians(gaussians)
 
@@ -157,11 +173,12 @@ class LyraPipeline:
         cameras = camera_paths(normalized, self.preset)
         phase("warp")
         guidance = self.guidance(base.image, normalized, cameras)
-        phase("latents")
         video = self.videos(guidance, base.image, generator, progress, recall)
         conditioning = self.conditioning(base.image, normalized, cameras, video)
-        inputs = self._reconstruction_inputs(conditioning) | {"max_gaussians": max_gaussians}
-        gaussians = unpack_gaussians(recall("gaussians", inputs, reconstruction))
+        decoded = unpack_gaussians(recall("decoded", self._decoding_inputs(conditioning), decoding))
+        limit = self.preset.max_gaussians if max_gaussians is None else max_gaussians
+        inputs = self._refinement_inputs(decoded, conditioning) | {"max_gaussians": limit}
+        gaussians = unpack_gaussians(recall("gaussians", inputs, refinement))
         return self.scene(base, measured, conditioning, gaussians, seed=seed)
 
     def base_view(
@@ -186,10 +203,11 @@ class LyraPipeline:
         """The depth that came with the image, or the estimator's guess."""
         return base.depth if base.depth is not None else self.depth_estimator(base.image)
 
-    def guidance(self, image: Tensor, depth: DepthEstimate, cameras: Cameras) -> Warp:
-        """What the paths see of the 3D cache, with holes filled as the preset says."""
-        cache = Cache3D(image, depth, self.preset.warp_footprint, foreground=self.preset.foreground_masking)
-        return fill_holes(cache.render(cameras), mode=self.preset.hole_fill)
+    def guidance(self, image: Tensor, depth: DepthEstimate, cameras: Cameras) -> WarpedPaths:
+        """What the paths see of the 3D cache, with holes filled as the preset says; made when asked for."""
+        foreground = self.preset.foreground_masking
+        cache = Cache3D(image, depth, self.preset.warp_footprint, foreground=foreground, device=self.device)
+        return WarpedPaths(cache, cameras, self.preset.hole_fill)
 
     def condition(
         self, image: Tensor, depth: DepthEstimate, *, generator: torch.Generator | None = None
@@ -203,18 +221,17 @@ class LyraPipeline:
 
     def videos(
         self,
-        guidance: Warp,
+        guidance: WarpedPaths,
         image: Tensor,
         generator: torch.Generator,
         progress: Progress = no_progress,
         recall: Recall = recompute,
     ) -> VideoLatents:
         """What the teacher makes of the guidance; the image gives it the first frame."""
-        height, width = guidance.mask.shape[-2:]
         teacher = identity(self.preset, "tokenizer", "teacher")
         video = self.teacher(
             guidance,
-            fit_image(image, height, width),
+            fit_image(image, *guidance.size),
             generator=generator,
             progress=progress,
             recall=lambda stage, inputs, make: recall(stage, {**inputs, "model": teacher}, make),
@@ -260,10 +277,18 @@ class LyraPipeline:
 
     def refine(self, gaussians: Gaussians, conditioning: Conditioning) -> Gaussians:
         """Pulls the main view towards the input image (nothing happens at 0 iterations, the published behaviour)."""
+        device = drawing_device(self.device)
         return refine_colors(
-            gaussians, conditioning.image[None], conditioning.input_camera,
+            gaussians.to(device), conditioning.image[None].to(device), conditioning.input_camera.to(device),
             iterations=self.preset.refine_iterations, projection=self.preset.projection,
-        )  # fmt: skip
+        ).to(HOME)  # fmt: skip
+
+    @property
+    def backends(self) -> str:
+        """Which implementations serve what is no network, for logs."""
+        warp = "compiled" if self.device == HOME and self.preset.warp_footprint == "adaptive" else "torch"
+        device = drawing_device(self.device)
+        return f"warp {warp} on {self.device.type}, rendering {automatic_backend(device)} on {device.type}"
 
     def _view_inputs(
         self, prompt: str | None, image: Tensor | None, depth: DepthEstimate | None, seed: int
@@ -276,15 +301,24 @@ class LyraPipeline:
             "sizes": self.preset.model_dump(include={"image_size", "video_size", "fov_x"}),
         }  # fmt: skip
 
-    def _reconstruction_inputs(self, conditioning: Conditioning) -> dict[str, Any]:
-        """All that the Gaussians depend on, but for their number."""
-        video, cameras = conditioning.video, conditioning.cameras
+    def _decoding_inputs(self, conditioning: Conditioning) -> dict[str, Any]:
+        """All that the decoder is told; encoded rays follow from the cameras."""
+        anchors = conditioning.anchors
         return {
-            "image": conditioning.image, "z": conditioning.depth.z, "mask": conditioning.depth.mask,
-            "c2w": cameras.c2w, "intrinsics": cameras.intrinsics, "latents": video.latents, "frames": video.frames,
-            "video_z": video.z, "known": video.known, "model": identity(self.preset, "tokenizer", "decoder"),
+            "latents": conditioning.video.latents,
+            "cameras": vars(conditioning.cameras),
+            "anchors": anchors and {**vars(anchors), "input_camera": vars(anchors.input_camera)},
+            "model": identity(self.preset, "tokenizer", "decoder"),
+        }
+
+    def _refinement_inputs(self, decoded: Gaussians, conditioning: Conditioning) -> dict[str, Any]:
+        """All that the colours depend on, but for the number of Gaussians."""
+        return {
+            "decoded": vars(decoded),
+            "image": conditioning.image,
+            "camera": vars(conditioning.input_camera),
             "refinement": self.preset.model_dump(include={"refine_iterations", "projection"}),
-        }  # fmt: skip
+        }
 
     def scene(
         self, base: BaseView, depth: DepthEstimate, conditioning: Conditioning, gaussians: Gaussians, *, seed: int
@@ -304,6 +338,10 @@ class LyraPipeline:
             "models": {name: entry.sha256 for name, entry in manifest.files.items()},
             "licences": [manifest.licence],
             "quality_tier": preset.quality_tier,
+            "quality": preset.quality,
+            **({"sampler_steps": self.teacher.diffusion.sampler.steps} if self.teacher.diffusion else {}),
+            "device": device_name(self.device),
+            "memory_plan": self.plan,
             "trained_on": preset.trained_on,
             "image_source": base.source,
             "depth_source": depth.source,

@@ -71,6 +71,10 @@ class PhaseBars(PhaseListener):
             raise KeyboardInterrupt
         super().__call__(phase, step, total)
 
+    def note(self, text: str) -> None:
+        """Prints a line above the bars."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def begun(self, phase: str) -> None:
         """Adds a bar of unknown length."""
         self._task = self._bars.add_task(phase, total=None)
@@ -105,12 +109,15 @@ def user_errors(debug: bool) -> Iterator[None]:
 def one_line(error: Exception) -> str:
     """The message of an error for a user, on one line."""
     from lyra_core.errors import LyraError
+    from lyra_core.faults import GpuLost, is_gpu_lost, is_out_of_memory
     from usd_export.errors import UsdExportError
 
+    if is_gpu_lost(error):
+        error = GpuLost(error)
     text = textwrap.shorten(str(error), LONGEST_MESSAGE, placeholder=" ... (--debug shows all)")
     if isinstance(error, LyraError | UsdExportError):
         return text
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "out of memory. Close other programs, or pass a smaller --max-gaussians."
     if isinstance(error, OSError):
         return f"{text}. Check the path, its permissions and the free space."

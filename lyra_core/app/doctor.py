@@ -20,7 +20,18 @@ State = Literal["ok", "missing", "broken"]
 
 REQUIRED = ("torch", "diffusers", "numba", "usd-core", "scikit-image", "trimesh", "omniverse-asset-validator")
 """Distributions that lyra-sim cannot do without."""
-_OPTIONAL = {"gsplat": "cuda", "mamba-ssm": "cuda", "newton": "physics", "viser": "view", "ray": "batch"}
+_OPTIONAL = {
+    "huggingface_hub": ("fetches released weights, `lyra models pull`", "lyra-sim"),
+    "cosmos_guardrail": ("looks at prompts and videos of `lyra`, as its licence asks", "cosmos_guardrail"),
+    "moge": ("depth of a photo for `lyra`", "git+https://github.com/microsoft/MoGe.git"),
+    "transformers": ("other depth models, and the text encoder of `lyra`", "transformers"),
+    "gsplat": ("draws Gaussians on a GPU", "lyra-sim[cuda]"),
+    "mamba-ssm": ("the decoder's scans on a GPU", "lyra-sim[cuda]"),
+    "newton": ("drops bodies onto colliders, `lyra check --report`", "lyra-sim[physics]"),
+    "viser": ("shows scenes in a browser, `lyra view`", "lyra-sim[view]"),
+    "ray": ("training data on a cluster, `lyra synthesize --runner ray`", "lyra-sim[batch]"),
+}
+"""Distributions that more can be done with: what, and what to give to pip."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +62,8 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Looks at everything; changes nothing."""
     findings = [Finding("lyra-sim", "ok", __version__), _python()]
-    findings += [_package(name, None) for name in REQUIRED]
-    findings += [_package(name, extra) for name, extra in _OPTIONAL.items()]
+    findings += [_package(name) for name in REQUIRED]
+    findings += [_package(name, *about) for name, about in _OPTIONAL.items()]
     findings += [_guarded("compute", _compute), _guarded("CUDA", _cuda)]
     findings += _weights()
     findings.append(_guarded("write test", _write_test))
@@ -73,13 +84,15 @@ def _python() -> Finding:
     return Finding("python", "ok" if good else "broken", version if good else f"{version}; 3.11 or newer is needed")
 
 
-def _package(name: str, extra: str | None) -> Finding:
+def _package(name: str, purpose: str = "", source: str = "") -> Finding:
+    """An installed distribution, or what is missing without it; broken where it has no purpose of its own."""
     try:
-        return Finding(name, "ok", metadata.version(name))
+        version = metadata.version(name)
+        return Finding(name, "ok", f"{version}; {purpose}" if purpose else version)
     except metadata.PackageNotFoundError:
-        if extra is None:
+        if not purpose:
             return Finding(name, "broken", "not installed; install lyra-sim again")
-        return Finding(name, "missing", f"optional; pip install 'lyra-sim[{extra}]'")
+        return Finding(name, "missing", f"optional: {purpose}; pip install '{source}'")
 
 
 def _guarded(subject: str, look: Callable[[], Finding]) -> Finding:

@@ -16,10 +16,13 @@ from usd_export.options import EncodingChoice, Preset
 
 if TYPE_CHECKING:
     from lyra_core.checkpoints import Checkpoints
+    from lyra_core.memory.budget import Budget
     from lyra_core.pipeline import LyraPipeline
     from lyra_core.scene import Scene
+    from lyra_core.weights.presets import Preset as ModelPreset
+    from lyra_core.weights.presets import QualityName
     from usd_export.placement.scale import Measurement
-    from usd_export.scene_writer import Target
+    from usd_export.scene_target import Target
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class GenerateRequest:
         depth: depth map of that picture.
         model: preset name, or the path of a preset file.
         seed: decides everything that is drawn.
+        quality: one of `lyra_core.weights.presets.QUALITIES`.
+        steps: of the teacher's sampler instead of the quality's; only for models that have one.
+        vram_gib: GPU memory to plan with [GiB]; None for what is free.
+        ram_gib: main memory to plan with, likewise.
         max_gaussians: keeps the most opaque ones only.
         collider: whether the scene gets a collider, and what robots need to know.
         collider_preset: kind of scene the collider is built for.
@@ -52,6 +59,10 @@ class GenerateRequest:
     depth: Path | None = None
     model: str = "mini"
     seed: int = 0
+    quality: QualityName = "standard"
+    steps: int | None = None
+    vram_gib: float | None = None
+    ram_gib: float | None = None
     max_gaussians: int | None = None
     collider: bool = True
     collider_preset: Preset = "indoor"
@@ -95,33 +106,46 @@ class Summary:
         return asdict(self)
 
 
-def load_pipeline(model: str) -> LyraPipeline:
+Load = Callable[["ModelPreset"], "LyraPipeline"]
+"""From a preset to its model."""
+
+
+def load_pipeline(preset: ModelPreset) -> LyraPipeline:
     """The model from its verified weights. Raises LyraError when they are not there."""
     from lyra_core.pipeline import LyraPipeline
 
-    return LyraPipeline.from_pretrained(model)
+    return LyraPipeline.from_pretrained(preset)
 
 
-def generate(
-    request: GenerateRequest, listener: PhaseListener, load: Callable[[str], LyraPipeline] = load_pipeline
-) -> Summary:
+def generate(request: GenerateRequest, listener: PhaseListener, load: Load = load_pipeline) -> Summary:
     """Runs the corridor and writes everything; the output places are checked first.
 
     Args:
         request: what to make.
-        listener: hears of every phase; what it raises ends the run.
+        listener: hears of every phase and of the memory plan; what it raises ends the run.
         load: where the model comes from, for callers that keep it.
 
-    Raises LyraError or UsdExportError; then nothing was written and older files are untouched.
+    Raises:
+        MachineFault: memory ran out or the GPU failed; finished stages are kept for the next run, as on a full disk.
+        LyraError, UsdExportError: everything else; nothing was written.
+
+    In any case older files are untouched.
     """
     paths = _checked(request)
     from lyra_core.checkpoints import Checkpoints
+    from lyra_core.faults import MachineFault, is_disk_full
 
     stages = Checkpoints(request.stages)
+    keep = request.keep_intermediates
     try:
         return _generate(request, paths, listener, load, stages)
+    except Exception as error:
+        keep = keep or isinstance(error, MachineFault) or is_disk_full(error)
+        if isinstance(error, MachineFault) and request.stages.is_dir():
+            error.args = (f"{error} What is finished waits in {request.stages}: the next run goes on from there.",)
+        raise
     finally:
-        if not request.keep_intermediates:
+        if not keep:
             stages.remove()
 
 
@@ -129,33 +153,48 @@ def _generate(
     request: GenerateRequest,
     paths: OutputPaths,
     listener: PhaseListener,
-    load: Callable[[str], LyraPipeline],
+    load: Load,
     stages: Checkpoints,
 ) -> Summary:
     """`generate` after the checks."""
     listener("inputs", 0, 1)
     from lyra_core.depth_maps import read_depth
     from lyra_core.images import read_image
-    from lyra_core.weights.presets import load_preset
+    from lyra_core.memory.placement import run_with_plans
+    from lyra_core.weights.presets import load_preset, with_quality
 
-    preset = load_preset(request.model)
+    preset = with_quality(load_preset(request.model), request.quality, request.steps)
     preset.require_files()
+    budget = budget_of(request)
     image = read_image(request.image) if request.image else None
     depth = read_depth(request.depth, preset.assumed_intrinsics) if request.depth else None
 
     listener("model", 0, 1)
-    scene = load(request.model)(
-        request.prompt,
-        image=image,
-        depth=depth,
-        seed=request.seed,
-        max_gaussians=request.max_gaussians,
-        progress=listener,
-        recall=stages,
-    )
-    scene.collider_preset = request.collider_preset
+    pipeline = load(preset)
+
+    def make() -> Scene:
+        return pipeline(
+            request.prompt,
+            image=image,
+            depth=depth,
+            seed=request.seed,
+            max_gaussians=request.max_gaussians,
+            progress=listener,
+            recall=stages,
+        )
+
+    scene = run_with_plans(pipeline, make, budget=budget, tell=listener.note)
     if request.image:
         scene.provenance["inputs"] = _input_hashes(request)
+    return deliver(scene, request, paths, listener)
+
+
+def deliver(scene: Scene, request: GenerateRequest, paths: OutputPaths, listener: PhaseListener) -> Summary:
+    """Everything after a scene is made: metres, collider, files, summary; `request` says what is wanted of it.
+
+    Raises as `generate`.
+    """
+    scene.collider_preset = request.collider_preset
     listener("frame", 0, 1)
     scene = scene.scaled_to(request.camera_height) if request.camera_height else scene
     scene.frame  # noqa: B018 - the parts below are built here so that their times show as phases
@@ -170,9 +209,17 @@ def _generate(
         from usd_export.robotics import check_ground
 
         check_ground(scene.collider, scene.frame, scene.robotics).require()
-    files = _write(scene, request, paths, listener)
+    files = write_files(scene, request, paths, listener)
     listener.finish()
-    return _summary(scene, request, files, notes, listener)
+    return summarize(scene, request, files, notes, listener)
+
+
+def budget_of(request: GenerateRequest) -> Budget:
+    """The memory that the user gives, or what is free. Raises LyraError for GPU memory without a GPU."""
+    from lyra_core.memory.budget import Budget
+
+    vram, ram = (None if size is None else int(size * 2**30) for size in (request.vram_gib, request.ram_gib))
+    return Budget.read(vram=vram, ram=ram)
 
 
 def _input_hashes(request: GenerateRequest) -> dict[str, str]:
@@ -183,7 +230,7 @@ def _input_hashes(request: GenerateRequest) -> dict[str, str]:
     return {name: digest for path in files for name, digest in input_hashes(path).items()}
 
 
-def _write(scene: Scene, request: GenerateRequest, paths: OutputPaths, listener: PhaseListener) -> list[Path]:
+def write_files(scene: Scene, request: GenerateRequest, paths: OutputPaths, listener: PhaseListener) -> list[Path]:
     """All files; the ones beside the scene get their names only once the scene has its own."""
     from lyra_core.app.preview import write_preview
 
@@ -192,7 +239,7 @@ def _write(scene: Scene, request: GenerateRequest, paths: OutputPaths, listener:
         listener("preview", 0, 1)
         title = request.prompt or (request.image.name if request.image else "")
         write_preview(preview, scene, title, collider=request.collider)
-        write_json(provenance, {**scene.provenance, "frame": _frame_facts(scene)})
+        write_json(provenance, {**scene.provenance, "frame": frame_facts(scene)})
         listener("write", 0, 1)
         files = scene.save(
             paths.scene,
@@ -209,7 +256,8 @@ def _write_ros_map(scene: Scene, folder: Path) -> list[Path]:
     return scene.robotics.occupancy.save_ros(folder)
 
 
-def _frame_facts(scene: Scene) -> dict[str, Any]:
+def frame_facts(scene: Scene) -> dict[str, Any]:
+    """How the scene stands in the world, for the provenance file."""
     frame = scene.frame
     return {
         "metres_per_scene_unit": frame.scale,
@@ -233,9 +281,10 @@ def save_inputs(scene: Scene, folder: Path) -> list[Path]:
     return [image, depth]
 
 
-def _summary(
+def summarize(
     scene: Scene, request: GenerateRequest, files: list[Path], notes: tuple[str, ...], listener: PhaseListener
 ) -> Summary:
+    """What a run made; `notes` are remarks beside those of the provenance."""
     low, high = scene.bounds()
     viewpoints = scene.frame.apply(scene.trusted_viewpoints)
     return Summary(
@@ -275,7 +324,7 @@ def _checked(request: GenerateRequest) -> OutputPaths:
 
 def _check_scene_options(request: GenerateRequest, kind: Target) -> None:
     """Whether the output can hold what was asked for."""
-    from usd_export.scene_writer import default_encoding, require_scene_options
+    from usd_export.scene_target import default_encoding, require_scene_options
 
     encoding = default_encoding(request.output) if request.encoding == "auto" else request.encoding
     require_scene_options(request.output, kind, encoding, half=False)

@@ -41,6 +41,9 @@ class PhaseListener:
         self.phase = None
         self.ended(phase, seconds)
 
+    def note(self, text: str) -> None:
+        """Called with a sentence about how the work is done, e.g. which memory plan was chosen."""
+
     def begun(self, phase: str) -> None:
         """Called when a phase begins."""
 

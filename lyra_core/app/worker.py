@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lyra_core.app.worker_protocol import Message
+    from lyra_core.weights.presets import Preset
 
 IDLE_TIMEOUT = 600.0
 """Default of `--idle-timeout` [s]."""
@@ -96,15 +97,19 @@ def _serve(lines: int, idle_timeout: float) -> int:
     from lyra_core.app.jobs.run import run_job
     from lyra_core.app.jobs.warm import Orders, Pipelines
     from lyra_core.app.jobs.watch import Watch
+    from lyra_core.app.worker_protocol import Log
 
     writer = MessageWriter(lines)
-    orders, pipelines = Orders(writer), Pipelines(writer)
+
+    def loaded(preset: Preset) -> None:
+        writer.send(Log(level="info", msg=f"model {preset.name} is loaded and stays so"))
+
+    orders, pipelines = Orders(writer), Pipelines(loaded)
     watch = Watch(writer, orders.take, orders.close)
     watch.start()
     while folder := orders.next(idle_timeout):
         last = run_job(folder, writer, watch, pipelines)
-        pipelines.after(last)
-        if watch.closing:
+        if not pipelines.after(last) or watch.closing:
             return _status(last)
     return 0
 

@@ -111,7 +111,7 @@ class Message(_Strict):
 
 
 class Hello(Message):
-    """The first message of a job."""
+    """Who works on a job, and where; only heartbeats come before it."""
 
     type = "hello"
     pid: int

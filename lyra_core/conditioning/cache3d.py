@@ -29,6 +29,7 @@ class Cache3D:
             drops pixels at depth edges; "adaptive" draws patches that follow magnification.
         foreground: whether a bilinear footprint drops what may have been hidden behind the foreground.
         max_depth: depth limit [scene units].
+        device: where frames are made; None for that of the image.
 
     Raises:
         LyraError: unknown footprint, or image and depth of different size.
@@ -42,6 +43,7 @@ class Cache3D:
         *,
         foreground: bool = False,
         max_depth: float = PUBLISHED_MAX_DEPTH,
+        device: torch.device | None = None,
     ) -> None:
         if footprint not in FOOTPRINTS:
             raise LyraError(f"Unknown warp footprint {footprint!r}; choose one of {', '.join(FOOTPRINTS)}.")
@@ -49,8 +51,8 @@ class Cache3D:
             raise LyraError(
                 f"Image {list(image.shape[:2])} and depth {list(depth.z.shape)} differ in size; resize one of them."
             )
-        self.image = image.float()
-        self.z = bounded_depth(depth, max_depth)
+        self.image = image.to(device=device, dtype=torch.float32)
+        self.z = bounded_depth(depth, max_depth).to(self.image)
         self.intrinsics = depth.intrinsics.to(self.z)
         self.footprint = footprint
         self._content: Surface | PointCache
@@ -60,7 +62,7 @@ class Cache3D:
             self._content = PointCache(self.image, self.z, self.intrinsics, foreground=foreground)
 
     def render(self, cameras: Cameras) -> Warp:
-        """Frames `[..., H, W]` as `cameras` `[...]` see them."""
+        """Frames `[..., H, W]` as `cameras` `[...]` see them, on the device of the cameras."""
         if isinstance(self._content, PointCache):
             return self._content.render(cameras)[0]
         return render_surface(self._content, cameras)

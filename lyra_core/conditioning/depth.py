@@ -10,12 +10,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lyra_core.errors import LyraError
+from lyra_core.faults import is_out_of_memory
 
 from .depth_edges import sharpen_edges
-from .depth_net import TRAINED_LONG_SIDE, DepthNet
+from .depth_net import DepthNet, predict
 
 Intrinsics = Callable[[int, int], tuple[float, float, float, float]]
 """(height, width) to the fx, fy, cx, cy [pixels] that are assumed for an image of that size."""
@@ -74,6 +74,8 @@ class EmbeddedDepth:
         try:
             network.load_state_dict(load_weights(path))
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             message = f"weights {path} do not fit the depth network. Train or fetch them again."
             raise LyraError(message) from error
         return cls(network, assumed_intrinsics)
@@ -81,12 +83,8 @@ class EmbeddedDepth:
     @torch.no_grad()
     def __call__(self, image: Tensor) -> DepthEstimate:
         """Depth at the size of the image `[H, W, 3]`; the network sees it at the size it was trained at."""
-        height, width = image.shape[:2]
-        scale = TRAINED_LONG_SIDE / max(height, width)
-        size = (round(height * scale), round(width * scale))
-        batch = functional.interpolate(image.movedim(-1, 0)[None], size, mode="bilinear", antialias=True)
-        log_depth = 0.5 * (self.network(batch) + self.network(batch.flip(-1)).flip(-1))
-        log_depth = functional.interpolate(log_depth[None], (height, width), mode="bilinear")[0, 0]
-        z = sharpen_edges(log_depth.exp(), image)
-        intrinsics = torch.tensor(self.assumed_intrinsics(height, width))
+        batch = image.movedim(-1, 0)[None]
+        log_depth = 0.5 * (predict(self.network, batch) + predict(self.network, batch.flip(-1)).flip(-1))
+        z = sharpen_edges(log_depth[0].exp(), image)
+        intrinsics = torch.tensor(self.assumed_intrinsics(*image.shape[:2]))
         return DepthEstimate(z / z.median(), torch.ones_like(z, dtype=torch.bool), intrinsics, self.source)

@@ -17,9 +17,6 @@ from lyra_core.memory.storage import lent
 DEFAULT_TRANSFORMERS_MODEL = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
 """Metric depth for rooms, Apache-2.0; the larger sizes of the family are not for commercial use."""
 
-METRIC_WITH_LENS_MODEL = "apple/DepthPro-hf"
-"""Metric depth and field of view; opt-in, because its licence is for research."""
-
 _SMALLEST_RELATIVE_INVERSE = 0.02
 _SMALLEST_METRIC_INVERSE = 1e-4
 """What is farther than ten kilometres has no known depth [1/m]."""
@@ -62,9 +59,9 @@ class MogeDepth:
 class TransformersDepth:
     """A depth-estimation model of the transformers library.
 
-    Models of metric depth predict metres, those that also predict a field of view inverse depth for a unit lens. All
-    others predict inverse depth up to a factor and an offset; the smallest value is taken as the far end of a bounded
-    range.
+    Models of metric depth predict metres, those that also predict a field of view (apple/DepthPro-hf, whose licence is
+    for research) inverse depth for a unit lens. All others predict inverse depth up to a factor and an offset; the
+    smallest value is taken as the far end of a bounded range.
 
     Args:
         assumed_intrinsics: of an image whose camera is unknown.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -52,7 +53,7 @@ class PointCache:
     ) -> None:
         self.intrinsics = intrinsics
         self.capacity = capacity
-        self.views = [_source_view(image, z, intrinsics, torch.eye(4).to(z))]
+        self.views = [source_view(image, z, intrinsics, torch.eye(4).to(z))]
         self._edges = ~self.views[0].keep if foreground else None
 
     def update(self, image: Tensor, z: Tensor, camera: Cameras, *, rigid: bool = False) -> None:
@@ -70,14 +71,15 @@ class PointCache:
         target, visible = shown[-1].z, shown[-1].mask
         for warp in shown[-2::-1]:
             target, visible = torch.where(warp.mask, warp.z, target), visible | warp.mask
+        target, visible = target.to(z), visible.to(z.device)
         z = align_rigid(z, target, visible)
         if not rigid:
             z = align_non_rigid(z, target, visible, self.intrinsics)
         kept = self.views if len(self.views) < self.capacity else self.views[1:]
-        self.views = [_source_view(image, z, self.intrinsics, camera.c2w.to(z)), *kept]
+        self.views = [source_view(image, z, self.intrinsics, camera.c2w.to(z)), *kept]
 
     def render(self, cameras: Cameras) -> list[Warp]:
-        """Frames `[..., H, W]` of every view as `cameras` `[...]` see it, newest view first.
+        """Frames `[..., H, W]` of every view as `cameras` `[...]` see it, newest view first, on the cameras' device.
 
         As published, frames are splatted in calls of two along the last batch dimension. Raises LyraError for cameras
         of another image size.
@@ -93,37 +95,55 @@ class PointCache:
     def _render_view(self, view: SourceView, cameras: Cameras) -> Warp:
         frames = cameras.shape[-1] if cameras.shape else 1
         paths = cameras.reshape(-1, frames)
-        chunks = [
-            self._splat(view, paths[path, start : start + PUBLISHED_CHUNK])
-            for path in range(len(paths))
-            for start in range(0, frames, PUBLISHED_CHUNK)
-        ]
-        parts = (torch.cat(part) for part in zip(*chunks, strict=True))
-        return Warp(*(part.reshape(cameras.shape + part.shape[1:]) for part in parts))
+        shape, home = (len(paths), frames, cameras.height, cameras.width), cameras.c2w.device
+        rgb, z = view.image.new_empty(*shape, 3, device=home), view.points.new_empty(shape, device=home)
+        mask = torch.empty(shape, dtype=torch.bool, device=home)
+        for path in range(len(paths)):
+            for start in range(0, frames, PUBLISHED_CHUNK):
+                chunk = slice(start, start + PUBLISHED_CHUNK)
+                rgb[path, chunk], z[path, chunk], mask[path, chunk] = self._splat(view, paths[path, chunk])
+        return Warp(*(part.reshape(cameras.shape + part.shape[2:]) for part in (rgb, z, mask)))
 
     def _splat(self, view: SourceView, cameras: Cameras) -> tuple[Tensor, Tensor, Tensor]:
-        """One published splat call: rgb, z and mask of frames `[F]`."""
-        pixels, depth = project(view.points.reshape(-1, 3), cameras.w2c, cameras.intrinsics)
-        colors = (2.0 * view.image - 1.0).reshape(1, -1, 3).expand(len(depth), -1, -1)
-        values = torch.cat((colors, depth[..., None]), dim=-1)
-        splat = splat_bilinear(pixels, depth, values, view.keep.reshape(-1), cameras.height, cameras.width)
-        z, mask = splat.values[..., 3], splat.mask
-        if self._edges is not None and self._edges.any():
-            mask = mask & ~_hidden(view, cameras, z, self._edges)
-            z = torch.where(mask, z, 0.0)
-        rgb = torch.where(mask[..., None], 0.5 + 0.5 * splat.values[..., :3].clamp(-1, 1), 0.0)
-        return rgb, z, mask
+        edges = None if self._edges is None else [self._edges] * len(cameras)
+        return splat_views([view] * len(cameras), cameras, edges)
 
 
-def _hidden(view: SourceView, cameras: Cameras, z: Tensor, edges: Tensor) -> Tensor:
-    """What lies behind the depth edges of a view, bool `[F, H, W]`."""
-    local = [view.points @ pose[:3, :3].T + pose[:3, 3] for pose in cameras.w2c.to(view.points)]
-    lenses = cameras.intrinsics.expand(len(local), -1)
-    return torch.stack(
-        [hidden_by_sheets(shown, points, edges, lens) for shown, points, lens in zip(z, local, lenses, strict=True)]
-    )
+def splat_views(
+    views: Sequence[SourceView], cameras: Cameras, edges: Sequence[Tensor] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One published splat call: rgb, z and mask `[F, ...]` of source view f as camera f `[F]` sees it.
+
+    `edges` are the depth edges `[H, W]` of each source, behind which nothing is shown; None shows everything.
+    """
+    cameras = cameras.to(views[0].points)
+    projected = [
+        project(view.points.reshape(-1, 3), camera[None], lens[None])
+        for view, camera, lens in zip(views, cameras.w2c, cameras.intrinsics, strict=True)
+    ]
+    pixels, depth = (torch.cat(part) for part in zip(*projected, strict=True))
+    colors = torch.stack([2.0 * view.image - 1.0 for view in views]).flatten(1, 2)
+    values = torch.cat((colors, depth[..., None]), dim=-1)
+    keep = torch.stack([view.keep for view in views]).flatten(1)
+    splat = splat_bilinear(pixels, depth, values, keep, cameras.height, cameras.width)
+    z, mask = splat.values[..., 3], splat.mask
+    if edges is not None:
+        mask = mask & ~torch.stack(
+            [_hidden(*each) for each in zip(views, cameras.w2c, cameras.intrinsics, z, edges, strict=True)]
+        )
+        z = torch.where(mask, z, 0.0)
+    rgb = torch.where(mask[..., None], 0.5 + 0.5 * splat.values[..., :3].clamp(-1, 1), 0.0)
+    return rgb, z, mask
 
 
-def _source_view(image: Tensor, z: Tensor, intrinsics: Tensor, c2w: Tensor) -> SourceView:
+def _hidden(view: SourceView, w2c: Tensor, intrinsics: Tensor, z: Tensor, edges: Tensor) -> Tensor:
+    """What lies behind the depth edges of a view, bool `[H, W]`."""
+    if not edges.any():
+        return torch.zeros_like(z, dtype=torch.bool)
+    return hidden_by_sheets(z, view.points @ w2c[:3, :3].T + w2c[:3, 3], edges, intrinsics)
+
+
+def source_view(image: Tensor, z: Tensor, intrinsics: Tensor, c2w: Tensor) -> SourceView:
+    """A view `[H, W]` of a camera as coloured points of the world."""
     points = unproject_grid(z, intrinsics, pixel_center=0.0) @ c2w[:3, :3].T + c2w[:3, 3]
     return SourceView(image, points, reliable_mask(z, PUBLISHED_EDGE_THRESHOLD))

@@ -12,7 +12,7 @@ that surface alone, each weighted by the area of the pixel its box covers. No pi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -63,6 +63,13 @@ class Surface:
     rim: Tensor
     focal: Tensor
 
+    def selected(self, keep: Tensor) -> Surface:
+        """The patches where `keep` `[N]` is True."""
+        return replace(
+            self, position=self.position[keep], tangent_x=self.tangent_x[keep], tangent_y=self.tangent_y[keep],
+            color=self.color[keep], rim=self.rim[keep],
+        )  # fmt: skip
+
 
 def build_surface(image: Tensor, z: Tensor, intrinsics: Tensor) -> Surface:
     """The surface of an RGB-D view: image `[H, W, 3]`, z `[H, W]` positive and finite, intrinsics `[4]` in pixels."""
@@ -83,13 +90,17 @@ def build_surface(image: Tensor, z: Tensor, intrinsics: Tensor) -> Surface:
 
 
 def render_surface(surface: Surface, cameras: Cameras) -> Warp:
-    """What `cameras` `[...]` see of the surface; the compiled kernel for CPU tensors, torch operations for others."""
+    """What `cameras` `[...]` see of the surface, on their device.
+
+    The compiled kernel serves a surface on the CPU, torch operations any other.
+    """
     flat = cameras.reshape(-1)
     w2c = flat.w2c.to(surface.position).contiguous()
     intrinsics = flat.intrinsics.to(surface.position).contiguous()
     splat = splat_compiled if surface.position.device.type == "cpu" else splat_surface
     sums = splat(surface, w2c, intrinsics, cameras.height, cameras.width)
-    return Warp(*(part.reshape(cameras.shape + part.shape[1:]) for part in _resolve(sums)))
+    parts = (part.to(cameras.c2w.device) for part in _resolve(sums))
+    return Warp(*(part.reshape(cameras.shape + part.shape[1:]) for part in parts))
 
 
 def splat_surface(surface: Surface, w2c: Tensor, intrinsics: Tensor, height: int, width: int) -> Tensor:

@@ -66,6 +66,7 @@ class Anchors:
         input_rgb: the input image, at its own resolution `[B, Hi, Wi, 3]`.
         input_distance: distances along its rays `[B, Hi, Wi]` [scene units].
         input_camera: its cameras `[B]`.
+        fresh: True where the input view does not show the surface `[B, V, K, H, W]`; None: where it is not known.
     """
 
     rgb: Tensor
@@ -74,6 +75,7 @@ class Anchors:
     input_rgb: Tensor
     input_distance: Tensor
     input_camera: Cameras
+    fresh: Tensor | None = None
 
 
 @dataclass(frozen=True)

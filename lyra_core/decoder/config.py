@@ -32,8 +32,10 @@ class DecoderConfig:
         depth: number of blocks.
         heads: attention heads.
         attention_every: every n-th block is full attention, the others are bidirectional Mamba-2.
+        fuse_views: let the tokens of all views see each other (published); else every view is decoded by itself.
         mlp_ratio: hidden width of the attention blocks' MLP, in units of `width`.
         latent_channels: channels of the tokenizer's latents.
+        latent_period: frames per latent frame after the first; 1 for pixel blocks, which stand in for latents.
         state_dim: Mamba-2 state size per head channel.
         head_dim: Mamba-2 channels per head.
         expand: Mamba-2 inner width, in units of `width`.
@@ -53,8 +55,10 @@ class DecoderConfig:
     depth: int = 16
     heads: int = 8
     attention_every: int = 8
+    fuse_views: bool = True
     mlp_ratio: int = 4
     latent_channels: int = 16
+    latent_period: int = COMPRESSION
     state_dim: int = 256
     head_dim: int = 64
     expand: int = 2
@@ -111,6 +115,8 @@ class DecoderConfig:
             (self.width * self.expand % self.head_dim, "width * expand must be a multiple of head_dim"),
             (COMPRESSION % self.gaussian_stride[0], f"gaussian_stride[0] must divide {COMPRESSION}"),
             (any(2 * COMPRESSION % s for s in self.gaussian_stride[1:]), "gaussian_stride[1:] must divide 16"),
+            (self.latent_period not in (1, COMPRESSION), f"latent_period must be 1 or {COMPRESSION}"),
+            (self.anchored and self.latent_period != COMPRESSION, f"anchors need latent_period {COMPRESSION}"),
             (not 0.0 < near < far, "distance_range must be 0 < near < far"),
             (not 0.0 <= self.prune_ratio < 1.0, "prune_ratio must lie in [0, 1)"),
             (

@@ -61,7 +61,8 @@ class GaussianDecoder(nn.Module):
 
         Args:
             latents: raw tokenizer latents `[B, V, 16, T, h, w]`.
-            cameras: `[B, V, F]` with F = 8 (T - 1) + 1, at the size of the video (8 h x 8 w pixels).
+            cameras: `[B, V, F]` with F = 8 (T - 1) + 1 (8: the config's `latent_period`), at the size of the video
+                (8 h x 8 w pixels).
             plucker_latents: encoded rays `[B, V, 32, T, h, w]`, see `encode_plucker`.
             time_latents: encoded times `[B, 16, T + 1, h, w]`, see `encode_time`; needed by a dynamic model.
             anchors: known pixels and distances; needed by an anchored model.
@@ -109,11 +110,14 @@ class GaussianDecoder(nn.Module):
 
     def _raw(self, tokens: Tensor, latents: Tensor) -> Tensor:
         """Run the blocks and the head: raw outputs `[B, V, frames, rows, columns, 12]`."""
+        batch, views, _, frames, height, width = latents.shape
+        if not self.config.fuse_views:
+            tokens = tokens.unflatten(1, (views, -1)).flatten(0, 1)
         for block in self.enc_blocks:
             tokens = block(tokens)
-        batch, views, _, frames, height, width = latents.shape
         grid = (batch * views, frames, height // PATCH[1], width // PATCH[2])
         features = self.enc_norm(tokens).reshape(*grid, -1).movedim(-1, 1)
+        features = features[:, :, :: max(self.config.gaussian_stride[0] // self.config.latent_period, 1)]
         raw = joined([self.deconv(part) for part in features.split(1 if self.chunk else len(features))], dim=0)
         return raw.movedim(1, -1).unflatten(0, (batch, views))
 
@@ -139,7 +143,7 @@ class GaussianDecoder(nn.Module):
         keys = cameras[..., ::frames]
         maps = (anchors.rgb[:, :, first:], anchors.distance[:, :, first:], anchors.known[:, :, first:])
         surface = anchor_surface(*maps, keys[..., first:], (rows, columns))
-        fresh = ~surface.known
+        fresh = ~surface.known if anchors.fresh is None else anchors.fresh[:, :, first:, ::rows, ::columns].clone()
         if not self.config.input_view_gaussians:
             fresh[:, 0, 0] = True
         video = anchored_rows(raw[:, :, first:], surface, fresh, free_color=free_color).flatten(1, -2)
@@ -169,7 +173,7 @@ class GaussianDecoder(nn.Module):
         batch, views, channels, frames, height, width = latents.shape
         if height % PATCH[1] or width % PATCH[2]:
             raise LyraError(f"Latents need an even height and width; got {height} x {width}.")
-        expected = (batch, views, COMPRESSION * (frames - 1) + 1, COMPRESSION * height, COMPRESSION * width)
+        expected = (batch, views, config.latent_period * (frames - 1) + 1, COMPRESSION * height, COMPRESSION * width)
         if (*cameras.shape, cameras.height, cameras.width) != expected:
             raise LyraError(
                 f"Latents {list(latents.shape)} need cameras [B, V, F] x (H, W) = {expected}; got "
@@ -209,8 +213,8 @@ def _check_anchors(anchors: Anchors | None, expected: tuple[int, ...]) -> None:
 
 def _deconvolution(config: DecoderConfig) -> nn.ConvTranspose3d:
     """Tokens to Gaussians; in time the kernel overlaps by one frame, so that T latent frames give 8 (T - 1) + 1."""
-    full = (COMPRESSION * PATCH[0], COMPRESSION * PATCH[1], COMPRESSION * PATCH[2])
-    time, rows, columns = (size // step for size, step in zip(full, config.gaussian_stride, strict=True))
+    full = (config.latent_period * PATCH[0], COMPRESSION * PATCH[1], COMPRESSION * PATCH[2])
+    time, rows, columns = (max(size // step, 1) for size, step in zip(full, config.gaussian_stride, strict=True))
     taps = time + 1 if time > 1 else 1
     return nn.ConvTranspose3d(
         config.width, OUTPUT_CHANNELS, (taps, rows, columns), (time, rows, columns), (time // 2, 0, 0)

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lyra_core.errors import LyraError
+
 _MEMINFO = Path("/proc/meminfo")
 
 
@@ -25,14 +27,23 @@ class Budget:
     gpu: bool
 
     @classmethod
-    def read(cls) -> Budget:
-        """What is free now: of the first GPU and of main memory, or of main memory only where there is no GPU."""
+    def read(cls, *, vram: int | None = None, ram: int | None = None) -> Budget:
+        """What is free now: of the first GPU and of main memory, or of main memory only where there is no GPU.
+
+        Args:
+            vram: bytes of GPU memory instead of those that are free.
+            ram: bytes of main memory, likewise.
+
+        Raises LyraError for `vram` where there is no GPU.
+        """
         import torch
 
-        host = free_main_memory()
-        if not torch.cuda.is_available():
-            return cls(host, host, gpu=False)
-        return cls(torch.cuda.mem_get_info()[0], host, gpu=True)
+        host = free_main_memory() if ram is None else ram
+        if torch.cuda.is_available():
+            return cls(torch.cuda.mem_get_info()[0] if vram is None else vram, host, gpu=True)
+        if vram is not None:
+            raise LyraError("torch finds no GPU here, so there is no GPU memory to limit. Limit main memory instead.")
+        return cls(host, host, gpu=False)
 
 
 def free_main_memory() -> int:

@@ -7,8 +7,9 @@ into a network is taken to its device and what comes out is brought back, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from lyra_core.errors import LyraError
+from lyra_core.devices import HOME, device_name, working_device
+from lyra_core.faults import GpuLost, OutOfMemory, is_gpu_lost, is_out_of_memory
 from lyra_core.memory.budget import Budget
 from lyra_core.memory.plan import (
     CHUNKS,
@@ -28,6 +30,7 @@ from lyra_core.memory.plan import (
     TILES,
     Choice,
     Plan,
+    announce,
     choose,
     gib,
     next_choice,
@@ -37,10 +40,9 @@ from lyra_core.memory.storage import Loan, cast_weights, lend_per_call, moved_to
 
 if TYPE_CHECKING:
     from lyra_core.pipeline import LyraPipeline
+    from lyra_core.teacher.transformer import VideoTransformer
 
 Result = TypeVar("Result")
-
-_HOME = torch.device("cpu")
 
 
 def run_with_plans(
@@ -56,61 +58,97 @@ def run_with_plans(
         pipeline: of which `work` makes use.
         work: e.g. making a scene; what it left behind before it ran out of memory must do no harm.
         budget: memory that may be used; None for what is free.
-        tell: hears one sentence when a plan turned out not to fit.
+        tell: hears in a few sentences which plan is taken and why, where the work is done, and what did not fit.
 
-    Raises LyraError when memory runs out a second time, or no plan needs clearly less.
+    Raises:
+        OutOfMemory: it ran out a second time, or no plan needs clearly less.
+        GpuLost: the GPU failed.
     """
     budget = budget or Budget.read()
-    device = torch.device("cuda" if budget.gpu and torch.cuda.is_available() else "cpu")
     sizes = sizes_on(pipeline.preset, budget)
     first = choose(sizes, budget)
-    failure = _attempt(pipeline, first.plan, device, work)
-    if not isinstance(failure, _OutOfMemory):
-        return failure
+    for line in announce(first):
+        tell(line)
+    result = _attempt(pipeline, first, work, tell)
+    if not isinstance(result, _RanOut):
+        return result
     second = next_choice(sizes, first)
     if second is None:
         raise _exhausted(first)
-    tell(f"out of memory with {first.plan} (estimated {gib(first.estimate.peak)}); trying again with {second.plan}")
-    result = _attempt(pipeline, second.plan, device, work)
-    if isinstance(result, _OutOfMemory):
+    tell(f"out of memory with {_told(first)}; finished stages stay, trying again with {_told(second)}")
+    result = _attempt(pipeline, second, work, tell)
+    if isinstance(result, _RanOut):
         raise _exhausted(second)
     return result
 
 
 @contextmanager
-def placed(pipeline: LyraPipeline, plan: Plan, device: torch.device) -> Iterator[None]:
-    """Within, the pipeline's networks work on `device` as the plan says.
+def placed(
+    pipeline: LyraPipeline, plan: Plan, device: torch.device, others: Sequence[torch.device] = ()
+) -> Iterator[None]:
+    """Within, the pipeline works on `device` as the plan says.
 
     What changes for good: on a GPU the weights get the preset's precision, and with 8-bit storage they keep it.
+
+    Args:
+        pipeline: whose networks and geometry are placed.
+        plan: what to do about memory.
+        device: where everything is worked on.
+        others: where the teacher's transformer also works, on videos of its own.
     """
     networks = [network for network in _networks(pipeline) if network is not None]
-    tokenizer, decoder = pipeline.teacher.tokenizer, pipeline.decoder
+    tokenizer, decoder, diffusion = pipeline.teacher.tokenizer, pipeline.decoder, pipeline.teacher.diffusion
     if device.type != "cpu":
         for network in networks:
             cast_weights(network, getattr(torch, pipeline.preset.precision))
     with ExitStack() as undo:
-        tokenizer.tile_frames = TILE_FRAMES if TILES in plan else None
-        undo.callback(setattr, tokenizer, "tile_frames", None)
+        _set(undo, tokenizer, "tile_frames", TILE_FRAMES if TILES in plan else None)
         decoder.work_in_chunks(DECODER_CHUNK if CHUNKS in plan else None)
         undo.callback(decoder.work_in_chunks, None)
-        for adapter in (pipeline.images, pipeline.depth_estimator):
-            if hasattr(adapter, "device"):
-                undo.callback(setattr, adapter, "device", adapter.device)
-                adapter.device = device
-        if EIGHT_BITS in plan:
-            store_in_8_bits(_blocks(pipeline))
-        for handle in _accommodate(pipeline, networks, plan, device, undo):
-            undo.callback(handle.remove)
+        for part in (pipeline, pipeline.images, pipeline.depth_estimator):
+            if hasattr(part, "device"):
+                _set(undo, part, "device", device)
+        _set(undo, pipeline, "plan", str(plan))
+        if diffusion and EIGHT_BITS in plan:
+            store_in_8_bits(_blocks(diffusion.transformer))
+        groups = [(networks, device)]
+        if diffusion:
+            twins = [twin for _ in others if (twin := _twin(diffusion.transformer))]
+            groups += [([twin], other) for twin, other in zip(twins, others, strict=False)]
+            _set(undo, diffusion, "twins", tuple(twins))
+        for members, place in groups:
+            for handle in _accommodate(members, plan, place, undo):
+                undo.callback(handle.remove)
         yield
 
 
+def _set(undo: ExitStack, owner: Any, name: str, value: Any) -> None:
+    """Changes an attribute until `undo` is left."""
+    undo.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)
+
+
+def _twin(network: VideoTransformer) -> VideoTransformer | None:
+    """The same network once more, with tensors of its own over the same memory; None where it is stored in 8 bits.
+
+    Hooks restore such weights, and those of the one network would do so for the other.
+    """
+    shared: dict[int, Any] = {}
+    for tensor in tensors_of(network):
+        if tensor.dtype == torch.float8_e4m3fn:
+            return None
+        same = tensor.detach()
+        shared[id(tensor)] = nn.Parameter(same, requires_grad=False) if isinstance(tensor, nn.Parameter) else same
+    return deepcopy(network, shared)
+
+
 def _accommodate(
-    pipeline: LyraPipeline, networks: list[nn.Module], plan: Plan, device: torch.device, undo: ExitStack
+    networks: Sequence[nn.Module], plan: Plan, device: torch.device, undo: ExitStack
 ) -> Iterator[RemovableHandle]:
     """Hooks that take the networks to the device when they are called."""
-    visiting = list(_blocks(pipeline)) if OFFLOAD in plan else []
-    if device == _HOME and SEQUENTIAL not in plan and OFFLOAD not in plan:
+    if device == HOME and SEQUENTIAL not in plan and OFFLOAD not in plan:
         return
+    visiting = [block for network in networks for block in _blocks(network)] if OFFLOAD in plan else []
     away = {id(tensor) for block in visiting for tensor in tensors_of(block)}
     guests = _Guests(alone=SEQUENTIAL in plan)
     undo.callback(guests.leave)
@@ -118,7 +156,7 @@ def _accommodate(
         loan = Loan((tensor for tensor in tensors_of(network) if id(tensor) not in away), moved_to(device))
         for entrance in _entrances(network):
             yield entrance.register_forward_pre_hook(_arrival(guests, loan, device), with_kwargs=True)
-            yield entrance.register_forward_hook(lambda module, inputs, output: _moved(output, _HOME))
+            yield entrance.register_forward_hook(lambda module, inputs, output: _moved(output, HOME))
     for block in visiting:
         yield from lend_per_call(block, Loan(tensors_of(block), moved_to(device)))
 
@@ -164,10 +202,11 @@ def _networks(pipeline: LyraPipeline) -> tuple[nn.Module | None, ...]:
     return pipeline.teacher.tokenizer, diffusion.transformer if diffusion else None, pipeline.decoder
 
 
-def _blocks(pipeline: LyraPipeline) -> Iterator[nn.Module]:
-    """Blocks of the transformer."""
-    diffusion = pipeline.teacher.diffusion
-    return iter(diffusion.transformer.network.transformer_blocks if diffusion else ())
+def _blocks(network: nn.Module) -> Iterator[nn.Module]:
+    """Blocks of a transformer; nothing of any other network."""
+    from lyra_core.teacher.transformer import VideoTransformer
+
+    return iter(network.network.transformer_blocks if isinstance(network, VideoTransformer) else ())
 
 
 def _entrances(network: nn.Module) -> Iterator[nn.Module]:
@@ -190,29 +229,42 @@ def _moved(value: Any, device: torch.device) -> Any:
     return value
 
 
-class _OutOfMemory:
+class _RanOut:
     """Says that memory ran out; the error itself would hold on to what filled it."""
 
 
 def _attempt(
-    pipeline: LyraPipeline, plan: Plan, device: torch.device, work: Callable[[], Result]
-) -> Result | _OutOfMemory:
+    pipeline: LyraPipeline, choice: Choice, work: Callable[[], Result], tell: Callable[[str], None]
+) -> Result | _RanOut:
+    device, *others = _devices(choice)
     try:
-        with placed(pipeline, plan, device):
+        with placed(pipeline, choice.plan, device, others):
+            tell(f"working on {' and '.join(map(device_name, (device, *others)))}: {pipeline.backends}")
             return work()
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if is_gpu_lost(error):
+            raise GpuLost(error) from error
+        if not is_out_of_memory(error):
             raise
-    return _OutOfMemory()
+    return _RanOut()
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has its own error; torch's CPU allocator only says so in words."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+def _devices(choice: Choice) -> list[torch.device]:
+    """Where to work: the first GPU, and every other one with room for the transformer too."""
+    device = working_device() if choice.budget.gpu else HOME
+    need = choice.estimate.stages.get("transformer")
+    if device == HOME or need is None:
+        return [device]
+    others = [torch.device("cuda", index) for index in range(1, torch.cuda.device_count())]
+    return [device, *(other for other in others if torch.cuda.mem_get_info(other)[0] >= need)]
 
 
-def _exhausted(choice: Choice) -> LyraError:
-    return LyraError(
-        f"out of memory, also with {choice.plan} (estimated {gib(choice.estimate.peak)} for "
-        f"{choice.estimate.largest}). Close other programs that use this memory, or choose a smaller model."
+def _told(choice: Choice) -> str:
+    return f"{choice.plan} (estimated {gib(choice.estimate.peak)}, most of it for {choice.estimate.largest})"
+
+
+def _exhausted(choice: Choice) -> OutOfMemory:
+    return OutOfMemory(
+        f"out of memory, also with {_told(choice)}. Close other programs that use this memory, or choose a smaller "
+        "model."
     )

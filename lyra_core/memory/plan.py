@@ -134,15 +134,16 @@ def choose(sizes: ModelSizes, budget: Budget) -> Choice:
             break
         reasons.append(f"with {plan} the stage {needed.largest!r} needs {gib(needed.peak)}")
         plan = Plan((*plan.measures, measure))
-    plan = _without_needless(plan, lambda less: estimate(sizes, less, gpu=budget.gpu).peak <= budget.device)
+    plan = _without_needless(plan, lambda less: estimate(sizes, less, gpu=budget.gpu), budget.device)
     return Choice(plan, estimate(sizes, plan, gpu=budget.gpu), budget, tuple(reasons))
 
 
-def _without_needless(plan: Plan, fits: Callable[[Plan], bool]) -> Plan:
-    """The plan less every measure that it also fits without, the last added first."""
+def _without_needless(plan: Plan, needs: Callable[[Plan], Estimate], room: int) -> Plan:
+    """The plan less every measure that it also fits without, or that spares nothing; the last added first."""
     for measure in reversed(plan.measures):
-        if fits(plan.without(measure)):
-            plan = plan.without(measure)
+        less = plan.without(measure)
+        if needs(less).peak <= room or needs(less) == needs(plan):
+            plan = less
     return plan
 
 
@@ -163,6 +164,15 @@ def plan_lines(preset: Preset, budget_bytes: int | None) -> list[str]:
     found = Budget.read()
     budget = found if budget_bytes is None else Budget(budget_bytes, found.host, gpu=True)
     return describe(choose_plan(preset, budget), preset.name)
+
+
+def announce(choice: Choice) -> list[str]:
+    """A choice in a few sentences, for somebody who waits for a scene: what, what it needs, and why."""
+    place = "GPU memory" if choice.budget.gpu else "main memory"
+    needed = f"about {gib(choice.estimate.peak)} of {gib(choice.budget.device)} {place}"
+    doubt = "" if choice.fits else ", which is probably not enough"
+    headline = f"memory plan: {choice.plan}; needs {needed}, most of it for {choice.estimate.largest}{doubt}"
+    return [headline, *(f"because {reason}" for reason in choice.reasons)]
 
 
 def describe(choice: Choice, model: str) -> list[str]:
@@ -328,7 +338,6 @@ def _rendering(sizes: ModelSizes) -> int:
 
 
 def _clips(sizes: ModelSizes) -> int:
-    """Main memory for the guidance: colour, depth and mask of all videos; the encoder's input once; decoded frames."""
-    pixels = sizes.views * sizes.frames * sizes.height * sizes.width
-    warped, encoded = pixels * (3 * _SINGLE + _SINGLE + 1), 2 * pixels * 3 * _SINGLE
-    return warped + encoded + pixels * 3 * _SINGLE
+    """Main memory for the videos: frames, depth and mask of all; the one in work twice, as decoded and as frames."""
+    clip = sizes.frames * sizes.height * sizes.width
+    return sizes.views * clip * (3 * _SINGLE + _SINGLE + 1) + 2 * clip * 3 * _SINGLE

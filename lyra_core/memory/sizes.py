@@ -136,9 +136,11 @@ def model_sizes(preset: Preset, *, word: int | None = None) -> ModelSizes:
 
 
 def _tokenizer(preset: Preset) -> TokenizerSizes:
-    from lyra_core.teacher.tokenizer_factored import empty_network
+    import torch
+    from diffusers.models.autoencoders.autoencoder_kl_cosmos import AutoencoderKLCosmos
 
-    network = empty_network(tokenizer_config(preset))
+    with torch.device("meta"):
+        network = AutoencoderKLCosmos.from_config(dict(tokenizer_config(preset)))
     encoder, decoder = (network.config[f"{part}_block_out_channels"] for part in ("encoder", "decode"))
     return TokenizerSizes(
         parameters=_count(network),

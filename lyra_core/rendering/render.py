@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..cameras import Cameras
+from ..devices import HOME
 from ..errors import LyraError
 from ..gaussians import Gaussians
 from . import compositing_torch, gsplat_backend
@@ -105,10 +106,10 @@ def _window(cameras: Cameras, crop: tuple[int, int, int, int] | None) -> tuple[i
 def _rasterizer(backend: str, like: Tensor) -> Rasterizer:
     """The function of the wanted backend, checked against where the Gaussians live."""
     if backend == "auto":
-        backend = _automatic(like)
+        backend = automatic_backend(like.device)
     if backend not in ("numba", "torch", "gsplat"):
         raise LyraError(f'The backend must be "auto", "numba", "torch" or "gsplat"; got {backend!r}.')
-    if backend == "numba" and like.is_cuda:
+    if backend == "numba" and like.device.type != "cpu":
         raise LyraError('The numba backend draws on the CPU: move the Gaussians there or choose backend="auto".')
     if backend == "gsplat":
         reason = gsplat_backend.unusable() or (None if like.is_cuda else "the Gaussians are not on a CUDA device")
@@ -122,11 +123,16 @@ def _rasterizer(backend: str, like: Tensor) -> Rasterizer:
     return gsplat_backend.rasterize if backend == "gsplat" else compositing_torch.rasterize
 
 
-def _automatic(like: Tensor) -> str:
-    """gsplat for CUDA tensors where it works, else torch; numba for the CPU."""
-    if not like.is_cuda:
-        return "numba"
+def automatic_backend(device: torch.device) -> str:
+    """gsplat for CUDA tensors where it works, numba for those of the CPU, else torch."""
+    if device.type != "cuda":
+        return "numba" if device.type == "cpu" else "torch"
     reason = gsplat_backend.unusable()
     if reason:
         _log.info("gsplat is not used, because %s", reason)
     return "torch" if reason else "gsplat"
+
+
+def drawing_device(device: torch.device) -> torch.device:
+    """`device`, or the CPU where its compiled renderer beats the slow one that `device` would be left with."""
+    return HOME if device.type == "cuda" and gsplat_backend.unusable() else device

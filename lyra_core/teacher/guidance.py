@@ -34,11 +34,12 @@ def guidance_latents(tokenizer: Tokenizer, warps: Tensor, masks: Tensor, slots: 
     count = warps.shape[1]
     if count > slots:
         raise ValueError(f"{count} source views, but the transformer takes {slots}")
-    videos = torch.stack((warps, _mask_video(masks, warps)), dim=2).flatten(0, 2)
-    encoded = to_diffusion(tokenizer, tokenizer.encode(videos))
-    encoded = encoded.unflatten(0, (len(warps), 2 * count)).flatten(1, 2)
-    missing = (slots - count) * 2 * encoded.shape[1] // (2 * count)
-    return torch.cat((encoded, encoded.new_zeros(len(encoded), missing, *encoded.shape[2:])), dim=1)
+    encoded = []
+    for slot in range(count):
+        for video in (warps[:, slot], _mask_video(masks[:, slot], warps)):
+            encoded.append(to_diffusion(tokenizer, tokenizer.encode(video)))
+    missing = [torch.zeros_like(encoded[0])] * (2 * (slots - count))
+    return torch.cat((*encoded, *missing), dim=1)
 
 
 def condition_latents(tokenizer: Tokenizer, image: Tensor, frames: int) -> Tensor:
@@ -51,6 +52,6 @@ def condition_latents(tokenizer: Tokenizer, image: Tensor, frames: int) -> Tenso
     return torch.cat((first, first.new_zeros(*first.shape[:2], frames - 1, *first.shape[3:])), dim=2)
 
 
-def _mask_video(masks: Tensor, warps: Tensor) -> Tensor:
-    """Masks [B, N, F, H, W] as three-channel videos of -1 and 1."""
-    return (2.0 * masks.to(warps) - 1.0)[:, :, None].expand_as(warps)
+def _mask_video(masks: Tensor, like: Tensor) -> Tensor:
+    """Masks [B, F, H, W] as three-channel videos [B, 3, F, H, W] of -1 and 1, with the dtype of `like`."""
+    return (2.0 * masks.to(like) - 1.0)[:, None].expand(-1, 3, -1, -1, -1)

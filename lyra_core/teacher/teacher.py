@@ -8,7 +8,10 @@ encoding: no transformer is asked, and the teacher shows exactly the filled guid
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +66,7 @@ class Teacher:
     @torch.no_grad()
     def __call__(
         self,
-        warp: Warp,
+        warps: Sequence[Warp],
         image: Tensor,
         *,
         generator: torch.Generator,
@@ -72,35 +75,75 @@ class Teacher:
     ) -> VideoLatents:
         """Latents and frames of the videos along V camera paths.
 
+        Every path is asked for once and let go before the next, so of `WarpedPaths` one clip is held at a time.
+
         Args:
-            warp: of shape [V, F], already filled (the teacher gets no black holes unless configured so).
-            image: what all paths start from `[H, W, 3]` in [0, 1], at the size of the warp.
+            warps: V of shape [F, H, W], already filled (the teacher gets no black holes unless configured so).
+            image: what all paths start from `[H, W, 3]` in [0, 1], at the size of the warps.
             generator: source of all noise; not drawn from at strength 0.
-            progress: listens to the steps of the sampler.
+            progress: listens to the paths, then to the steps of the sampler.
             recall: may know videos already.
         """
-        video = _to_video(warp.rgb)
+        told = partial(progress, "warp")
         if self.diffusion is None or self.start_strength == 0.0:
-            return VideoLatents(self.tokenizer.encode(video), warp.rgb, warp.z, warp.mask)
-        guidance = guidance_latents(self.tokenizer, video[:, None], warp.mask[:, None], self.diffusion.slots)
-        condition = condition_latents(self.tokenizer, 2 * image.movedim(-1, 0)[None] - 1, guidance.shape[2])
+            latents, frames, z, known = _stacked(self._as_video, warps, told)
+            progress("latents", 0, 1)
+            return VideoLatents(latents, frames, z, known)
+        guidance, z, known = _stacked(self._as_guidance, warps, told)
+        progress("latents", 0, 1)
         diffused = self.diffusion(
             guidance,
-            condition,
+            condition_latents(self.tokenizer, 2 * image.movedim(-1, 0)[None] - 1, guidance.shape[2]),
             start_strength=self.start_strength,
             generator=generator,
             progress=progress,
             recall=recall,
         )
         latents = from_diffusion(self.tokenizer, diffused)
-        return VideoLatents(latents, _to_frames(self.tokenizer.decode(latents)), warp.z, warp.mask)
+        (frames,) = _stacked(self._decoded, latents.split(1))
+        return VideoLatents(latents, frames, z, known)
+
+    def _as_video(self, warp: Warp) -> tuple[Tensor, ...]:
+        """A path that is the video itself: latents, frames, depth, and what is known."""
+        return self.tokenizer.encode(_to_video(warp.rgb[None]))[0], warp.rgb, warp.z, warp.mask
+
+    def _as_guidance(self, warp: Warp) -> tuple[Tensor, ...]:
+        """A path that a video shall follow: guidance, depth, and what is known."""
+        assert self.diffusion is not None
+        video, mask = _to_video(warp.rgb[None])[:, None], warp.mask[None, None]
+        return guidance_latents(self.tokenizer, video, mask, self.diffusion.slots)[0], warp.z, warp.mask
+
+    def _decoded(self, latents: Tensor) -> tuple[Tensor, ...]:
+        """Frames of one video, of its latents [1, 16, T, h, w]."""
+        return (_to_frames(self.tokenizer.decode(latents))[0],)
+
+
+def _stacked(
+    make: Callable[[Any], tuple[Tensor, ...]],
+    items: Sequence[Any],
+    told: Callable[[int, int], None] = lambda index, count: None,
+) -> list[Tensor]:
+    """What `make` makes of every item, part by part as `torch.stack` would join it, with one item held at a time."""
+    count = len(items)
+    stacks: list[Tensor] = []
+
+    def put(index: int, parts: tuple[Tensor, ...]) -> None:
+        if not stacks:
+            stacks.extend(part.new_empty(count, *part.shape) for part in parts)
+        for stack, part in zip(stacks, parts, strict=True):
+            stack[index] = part
+
+    for index in range(count):
+        told(index, count)
+        put(index, make(items[index]))
+    return stacks
 
 
 def _to_video(frames: Tensor) -> Tensor:
     """[V, F, H, W, 3] in [0, 1] to [V, 3, F, H, W] in [-1, 1]."""
-    return frames.permute(0, 4, 1, 2, 3) * 2 - 1
+    return (frames.permute(0, 4, 1, 2, 3) * 2).sub_(1)
 
 
 def _to_frames(video: Tensor) -> Tensor:
     """Inverse of `_to_video`, clamped."""
-    return ((video + 1) / 2).clamp(0, 1).permute(0, 2, 3, 4, 1)
+    return (video + 1).div_(2).clamp_(0, 1).permute(0, 2, 3, 4, 1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lyra_core.errors import LyraError
 from lyra_core.teacher.tiling import decode_in_tiles, encode_in_tiles
-from lyra_core.teacher.tokenizer_factored import accelerate, empty_network, ends, factored_network, folded
+from lyra_core.teacher.tokenizer_factored import accelerate, ends, factored_network, folded
 from lyra_core.weights.quantized import Storage, StorageRule, load_weights, read_metadata, save_weights
 
 _KIND = "factored-tokenizer"
@@ -37,7 +37,7 @@ class Tokenizer(nn.Module):
         self.tile_frames: int | None = None
 
     @classmethod
-    def load(cls, path: Path | str, expected_sha256: str | None = None) -> Tokenizer:
+    def load(cls, path: Path | str) -> Tokenizer:
         """Reads a folder in diffusers' layout (config.json and safetensors) or a compact file of `save`.
 
         Raises LyraError when `path` is neither.
@@ -45,14 +45,7 @@ class Tokenizer(nn.Module):
         path = Path(path)
         if path.is_dir():
             return cls(accelerate(_from_folder(path)))
-        return cls._from_compact(path, expected_sha256)
-
-    @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Tokenizer:
-        """From plain class weights; `config` holds the constructor options of `AutoencoderKLCosmos`."""
-        network = empty_network(config)
-        network.load_state_dict(state)
-        return cls(accelerate(network))
+        return cls._from_compact(path)
 
     def save(
         self, path: Path | str, storage: Storage | StorageRule = "int8", metadata: Mapping[str, Any] | None = None
@@ -69,8 +62,8 @@ class Tokenizer(nn.Module):
         save_weights(path, state, storage, {"kind": _KIND, "config": config, "about": dict(metadata or {})})
 
     @classmethod
-    def _from_compact(cls, path: Path, expected_sha256: str | None) -> Tokenizer:
-        state, metadata = load_weights(path, expected_sha256), read_metadata(path)
+    def _from_compact(cls, path: Path) -> Tokenizer:
+        state, metadata = load_weights(path), read_metadata(path)
         if metadata.get("kind") != _KIND:
             raise LyraError(f"{path} is no tokenizer file. Give a compact tokenizer file or a diffusers folder.")
         directions, deviations, mean = (state.pop(name) for name in _COMPONENTS)

@@ -13,6 +13,7 @@ from lyra_core.decoder import DecoderConfig, GaussianDecoder
 from lyra_core.errors import LyraError
 from lyra_core.teacher.diffusion import GuidedDiffusion
 from lyra_core.teacher.image import NoTextToImage, TextToImage
+from lyra_core.teacher.pixel_blocks import PixelBlocks
 from lyra_core.teacher.sampler import SamplerConfig
 from lyra_core.teacher.teacher import Teacher
 from lyra_core.teacher.text import TextEmbeddings
@@ -68,9 +69,11 @@ def build_depth(preset: Preset) -> DepthEstimator:
 
 
 def build_tokenizer(preset: Preset) -> Tokenizer:
-    """The video tokenizer, from a compact file or a diffusers folder."""
+    """The video tokenizer, from a compact file or a diffusers folder; `pixels` takes blocks of pixels for latents."""
+    if preset.tokenizer.kind == "pixels":
+        return PixelBlocks()
     if preset.tokenizer.kind != "cosmos":
-        raise _unknown(preset, "tokenizer", preset.tokenizer, "cosmos")
+        raise _unknown(preset, "tokenizer", preset.tokenizer, "cosmos, pixels")
     path = _path(preset, preset.tokenizer)
     return Tokenizer.load(path)
 

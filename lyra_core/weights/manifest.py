@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
+from lyra_core.weights.receipts import remembered
 
 MANIFEST_NAME = "manifest.json"
 
@@ -67,6 +68,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def weight_sha256(path: Path) -> str:
+    """As `sha256`, without reading a large file again that has not changed since (see `receipts`)."""
+    return remembered(path, sha256)
+
+
 def record(
     path: Path,
     *,
@@ -80,7 +86,7 @@ def record(
     """Enters the weight file `path` into the manifest of `folder` (None: its own), replacing an older entry of it."""
     folder = folder or path.parent
     entry = WeightEntry(
-        sha256=sha256(path),
+        sha256=weight_sha256(path),
         bytes=path.stat().st_size,
         trained=trained,
         command=command,
@@ -106,7 +112,7 @@ def verified(folder: Path, name: str) -> Path:
         if listed != name and not listed.startswith(f"{name}/"):
             continue
         file = folder / listed
-        if not file.is_file() or sha256(file) != entry.sha256:
+        if not file.is_file() or weight_sha256(file) != entry.sha256:
             raise LyraError(
                 f"weights {file} differ from {MANIFEST_NAME} (sha256). Reinstall the package, or train or fetch again."
             )

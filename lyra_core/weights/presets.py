@@ -7,8 +7,6 @@ Every default below is the published behaviour; the embedded model is the same c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from lyra_core.errors import LyraError
+from lyra_core.weights.quality import QUALITIES, QualityName
 
 _FOLDER = Path(__file__).with_name("presets")
 
@@ -96,6 +95,12 @@ class Preset(_Strict):
     """Median depth given to a scene of unknown scale [m]."""
 
     _path: Path = PrivateAttr()
+    _quality: QualityName = PrivateAttr("standard")
+
+    @property
+    def quality(self) -> QualityName:
+        """Which of `QUALITIES` the numbers stand for."""
+        return self._quality
 
     @property
     def weights_folder(self) -> Path:
@@ -136,32 +141,6 @@ class Preset(_Strict):
         return focal, focal, 0.5 * width, 0.5 * height
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What one quality changes of a model, so that "standard" is always the model as its preset has it.
-
-    Attributes:
-        text: for help texts.
-        steps: share of the preset's sampler steps; time of the teacher is proportional to them.
-        refinement: share of its refinement iterations.
-        max_gaussians: most Gaussians a scene keeps; None for the preset's number.
-    """
-
-    text: str
-    steps: float
-    refinement: float
-    max_gaussians: int | None = None
-
-
-QualityName = Literal["draft", "standard", "best"]
-
-QUALITIES: Mapping[QualityName, Quality] = {
-    "draft": Quality("0.4 of the sampler steps, half the refinement, 500,000 Gaussians", 0.4, 0.5, 500_000),
-    "standard": Quality("as the model was published or accepted", 1.0, 1.0),
-    "best": Quality("1.5 times the sampler steps, twice the refinement", 1.5, 2.0),
-}
-
-
 def with_quality(preset: Preset, quality: QualityName = "standard", steps: int | None = None) -> Preset:
     """The preset at another quality.
 
@@ -173,16 +152,14 @@ def with_quality(preset: Preset, quality: QualityName = "standard", steps: int |
     Raises LyraError for steps below 1, and for steps of a model that samples nothing.
     """
     chosen = QUALITIES[quality]
-    limits = [limit for limit in (preset.max_gaussians, chosen.max_gaussians) if limit is not None]
-    changes: dict[str, Any] = {
-        "refine_iterations": round(chosen.refinement * preset.refine_iterations),
-        "max_gaussians": min(limits, default=None),
-    }
+    changes: dict[str, Any] = {"refine_iterations": round(chosen.refinement * preset.refine_iterations)}
     if preset.samples:
         changes["teacher"] = _with_steps(preset.teacher, chosen.steps, steps)
     elif steps is not None:
         raise LyraError(f"model {preset.name!r} has no sampler, so it takes no number of steps. Leave them out.")
-    return preset.model_copy(update=changes)
+    changed = preset.model_copy(update=changes)
+    changed._quality = quality
+    return changed
 
 
 def _with_steps(teacher: Component, share: float, steps: int | None) -> Component:

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing, require_writable_folder
-from lyra_core.weights.manifest import sha256
 
 Storage = Literal["int8", "fp16", "fp32"]
 StorageRule = Callable[[str, Tensor], Storage]
@@ -90,17 +89,15 @@ def save_weights(
         temporary.write_bytes(save(stored, {_METADATA: json.dumps(dict(metadata or {}), sort_keys=True)}))
 
 
-def load_weights(
-    path: Path | str, expected_sha256: str | None = None, *, keep_bfloat16: bool = False
-) -> dict[str, Tensor]:
+def load_weights(path: Path | str, *, keep_bfloat16: bool = False) -> dict[str, Tensor]:
     """Reads a file of `save_weights` (or any safetensors file).
 
     Floating-point tensors come back as float32, except bfloat16 where it is kept: only foreign files have it, and
     those of released models are large.
 
-    Raises LyraError when the file is missing, truncated or corrupt, or differs from `expected_sha256`.
+    Raises LyraError when the file is missing, truncated or corrupt.
     """
-    path = _checked(path, expected_sha256)
+    path = _present(path)
     try:
         with safe_open(path, "pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -112,7 +109,7 @@ def load_weights(
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
     """The metadata given to `save_weights`; empty for a foreign safetensors file. Raises as `load_weights`."""
-    path = _checked(path, None)
+    path = _present(path)
     try:
         with safe_open(path, "pt") as file:
             return json.loads((file.metadata() or {}).get(_METADATA, "{}"))
@@ -143,12 +140,10 @@ def _restored(name: str, stored: Mapping[str, Tensor], keep_bfloat16: bool) -> T
     return dequantize_rows({part: stored[name + part] for part in parts if name + part in stored})
 
 
-def _checked(path: Path | str, expected_sha256: str | None) -> Path:
+def _present(path: Path | str) -> Path:
     path = Path(path)
     if not path.is_file():
         raise LyraError(f"weights {path} are missing. Fetch or train them and put them there.")
-    if expected_sha256 is not None and sha256(path) != expected_sha256:
-        raise LyraError(f"weights {path} do not have the expected sha256 {expected_sha256}. Fetch or train them again.")
     return path
 
 

@@ -38,6 +38,8 @@ def test_doctor_reports_everything_it_looked_at(lyra: Lyra) -> None:
     subjects = {finding["subject"]: finding["state"] for finding in report["findings"]}
     assert subjects["python"] == "ok" and subjects["write test"] == "ok"
     assert {"torch", "CUDA", "gsplat", "model mini", "model lyra"} <= set(subjects)
+    details = {finding["subject"]: finding["detail"] for finding in report["findings"]}
+    assert "licence" in details["cosmos_guardrail"] and "models pull" in details["huggingface_hub"]
 
 
 def test_export_there_and_back(lyra: Lyra) -> None:

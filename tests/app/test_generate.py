@@ -116,6 +116,6 @@ def test_kept_stages_are_not_made_again(lyra: Lyra, tiny_model: Path) -> None:
     assert {"image", "depth", "gaussians", "colours"} <= set(first["seconds"])
     assert not {"image", "depth", "gaussians", "colours"} & set(again["seconds"])
     assert again["bounds_m"] == first["bounds_m"] and again["provenance"] == first["provenance"]
-    assert set(json.loads(Path("a.stages/stages.json").read_text())) == {"view", "gaussians"}
+    assert set(json.loads(Path("a.stages/stages.json").read_text())) == {"view", "decoded", "gaussians"}
     other = json.loads(lyra(*arguments, "-o", "a.usdz", "--seed", "1").stdout)
     assert {"image", "gaussians"} <= set(other["seconds"])

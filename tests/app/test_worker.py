@@ -15,6 +15,7 @@ import torch
 from pxr import Usd, UsdGeom
 
 from lyra_core.app.worker_protocol import SCHEMA
+from lyra_core.devices import device_name, working_device
 from usd_export.rules.validation import check
 from usd_export.scene_reader import open_scene
 
@@ -40,9 +41,14 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def test_messages_tell_the_whole_story(finished: tuple[Path, list[Said]]) -> None:
-    _, messages = finished
+    folder, messages = finished
     assert all(message["job"] == "kitchen" for message in messages)
-    assert messages[0]["type"] == "hello" and messages[0]["versions"]["lyra-sim"]
+    hello = next(message for message in messages if message["type"] != "heartbeat")
+    assert hello["type"] == "hello" and hello["versions"]["lyra-sim"]
+    assert hello["device"] == device_name(working_device()) == json.loads((folder / "scene.json").read_text())["device"]
+    notes = [message["msg"] for message in messages if message["type"] == "log"]
+    assert notes[0].startswith("memory plan: everything resident; needs about ")
+    assert notes[1].startswith(f"working on {hello['device']}: ")
     phases = list(dict.fromkeys(message["phase"] for message in messages if message["type"] == "progress"))
     assert phases == [
         "inputs", "model", "image", "depth", "paths", "warp", "latents", "gaussians", "colours", "frame", "collider",
@@ -267,8 +273,9 @@ def test_a_warm_worker_loads_a_model_once(tiny_model: Path, tmp_path: Path) -> N
         worker.until("heartbeat", job="")
         worker.hang_up()
         assert worker.process.wait() == 0
-    loads = [message["msg"] for message in worker.messages if message["type"] == "log"]
-    assert len(loads) == 1 and "is loaded" in loads[0]
+    said = [message["msg"] for message in worker.messages if message["type"] == "log"]
+    assert sum("is loaded" in text for text in said) == 1
+    assert sum(text.startswith("memory plan: ") for text in said) == 2, "each job has its own"
     assert manifest_of(first)["files"] == manifest_of(second)["files"]
     assert names(third) == {"request.json"}
 

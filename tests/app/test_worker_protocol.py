@@ -28,6 +28,7 @@ from lyra_core.app.worker_protocol import (
     type_text,
 )
 from lyra_core.errors import LyraError
+from lyra_core.faults import GpuLost, OutOfMemory
 from usd_export.errors import UsdExportError
 
 from .running_worker import make_job
@@ -200,6 +201,10 @@ def _raised(error: BaseException, cause: BaseException) -> BaseException:
         (MemoryError(), "inputs", "out_of_memory"),
         (torch.OutOfMemoryError("CUDA out of memory"), "model", "out_of_memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "warp", "out_of_memory"),
+        (OutOfMemory("also with another plan"), "gaussians", "out_of_memory"),
+        (GpuLost(RuntimeError("CUDA error: unspecified launch failure")), "latents", "no_gpu"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "preview", "no_gpu"),
+        (RuntimeError("CUDA error: out of memory"), "preview", "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "inputs", "disk_full"),
         (_raised(UsdExportError("x"), OSError(errno.ENOSPC, "")), "write", "disk_full"),
         (_raised(UsdExportError("x"), OSError(errno.EACCES, "")), "write", "bad_request"),

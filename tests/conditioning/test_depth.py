@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lyra_core.conditioning.depth import EmbeddedDepth
 from lyra_core.conditioning.depth_edges import sharpen_edges
-from lyra_core.conditioning.depth_net import DepthNet
+from lyra_core.conditioning.depth_net import DepthNet, predict
 from lyra_core.errors import LyraError
 from lyra_core.weights.quantized import save_weights
 
@@ -46,6 +46,29 @@ def test_a_mirrored_image_gives_mirrored_depth(network: DepthNet) -> None:
     image = torch.rand(64, 96, 3, generator=torch.Generator().manual_seed(2))
     estimator = EmbeddedDepth(network, assumed)
     torch.testing.assert_close(estimator(image.flip(1)).z, estimator(image).z.flip(1), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "seen"), [((352, 640), (62, 112)), ((200, 100), (112, 56)), ((31, 56), (62, 112))])
+def test_the_network_sees_pictures_at_the_size_it_was_trained_at(
+    network: DepthNet, size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    sizes: list[torch.Size] = []
+    handle = network.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[-2:]))
+    depth = predict(network, torch.rand(1, 3, *size))
+    handle.remove()
+    assert [tuple(one) for one in sizes] == [seen] and depth.shape == (1, *size)
+
+
+def test_transformer_blocks_change_nothing_before_they_are_trained(network: DepthNet) -> None:
+    without = DepthNet(blocks=0)
+    without.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("blocks.")})
+    images = torch.rand(1, 3, 62, 112, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        torch.testing.assert_close(without.eval()(images), network(images))
+        bias = network.get_parameter("blocks.0.out.bias")
+        bias[0] += 1.0
+        assert not torch.allclose(without(images), network(images))
+        bias[0] -= 1.0
 
 
 def test_weights_from_a_file(network: DepthNet, tmp_path: Path) -> None:

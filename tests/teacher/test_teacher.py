@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKLCosmos
+from torch import Tensor
 
 from lyra_core.conditioning.warp import Warp
 from lyra_core.errors import LyraError
 from lyra_core.teacher.diffusion import GuidedDiffusion
+from lyra_core.teacher.guidance import condition_latents, from_diffusion, guidance_latents
 from lyra_core.teacher.sampler import SamplerConfig
 from lyra_core.teacher.teacher import Teacher
 from lyra_core.teacher.text import TextEmbeddings
@@ -31,33 +33,46 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture
-def warp() -> Warp:
+def warps() -> list[Warp]:
     generator = torch.Generator().manual_seed(1)
     rgb = torch.rand(2, 9, 16, 32, 3, generator=generator)
     mask = torch.rand(2, 9, 16, 32, generator=generator) > 0.3
-    return Warp(rgb, torch.ones(2, 9, 16, 32), mask)
+    z = 1.0 + torch.rand(2, 9, 16, 32, generator=generator)
+    return [Warp(*parts) for parts in zip(rgb, z, mask, strict=True)]
 
 
-def test_strength_zero_is_the_encoded_guidance(tokenizer: Tokenizer, warp: Warp) -> None:
+def test_strength_zero_is_the_encoded_guidance(tokenizer: Tokenizer, warps: list[Warp]) -> None:
     generator = torch.Generator().manual_seed(2)
     before = generator.get_state()
-    videos = Teacher(tokenizer, start_strength=0.0)(warp, warp.rgb[0, 0], generator=generator)
+    videos = Teacher(tokenizer, start_strength=0.0)(warps, warps[0].rgb[0], generator=generator)
+    rgb, z, mask = joined(warps)
     assert videos.latents.shape == (2, 16, 2, 2, 4)
-    assert videos.latents.equal(tokenizer.encode(warp.rgb.permute(0, 4, 1, 2, 3) * 2 - 1))
-    assert videos.frames is warp.rgb
-    assert videos.z is warp.z
-    assert videos.known is warp.mask
+    assert videos.latents.equal(tokenizer.encode(as_video(rgb)))
+    assert videos.frames.equal(rgb)
+    assert videos.z.equal(z)
+    assert videos.known.equal(mask)
     assert generator.get_state().equal(before)
 
 
-def test_the_diffusion_model_starts_from_the_image_under_the_guidance(tokenizer: Tokenizer, warp: Warp) -> None:
+def joined(warps: list[Warp]) -> tuple[Tensor, Tensor, Tensor]:
+    """Colour, depth and mask `[V, F, H, W]` of all."""
+    rgb, z, mask = (torch.stack(parts) for parts in list(zip(*warps, strict=True))[:3])
+    return rgb, z, mask
+
+
+def as_video(rgb: Tensor) -> Tensor:
+    return rgb.permute(0, 4, 1, 2, 3) * 2 - 1
+
+
+def test_the_diffusion_model_starts_from_the_image_under_the_guidance(tokenizer: Tokenizer, warps: list[Warp]) -> None:
     """All videos start from the same noise, so each is the same alone and among others."""
     teacher = Teacher(tokenizer, tiny_diffusion(), start_strength=1.0)
-    image = warp.rgb[0, 0]
+    image = warps[0].rgb[0]
     steps: list[tuple[str, int, int]] = []
-    videos = teacher(warp, image, generator=seeded(3), progress=lambda *step: steps.append(step))
-    assert steps == [("latents", step, 6) for step in range(1, 7)]
-    alone = teacher(Warp(*(part[1:] for part in warp[:3])), image, generator=seeded(3))
+    videos = teacher(warps, image, generator=seeded(3), progress=lambda *step: steps.append(step))
+    assert steps[:3] == [("warp", 0, 2), ("warp", 1, 2), ("latents", 0, 1)]
+    assert steps[3:] == [("latents", step, 6) for step in range(1, 7)]
+    alone = teacher(warps[1:], image, generator=seeded(3))
     torch.testing.assert_close(videos.latents[1:], alone.latents, atol=1e-5, rtol=0)
     assert not torch.allclose(videos.latents[0], videos.latents[1], atol=1e-2)
     first = tokenizer.encode(2 * image.movedim(-1, 0)[None, :, None] - 1)
@@ -66,10 +81,24 @@ def test_the_diffusion_model_starts_from_the_image_under_the_guidance(tokenizer:
     torch.testing.assert_close(videos.frames, shown.clamp(0, 1))
 
 
-def test_a_lower_strength_stays_nearer_to_the_guidance(tokenizer: Tokenizer, warp: Warp) -> None:
-    image, guidance = warp.rgb[0, 0], tokenizer.encode(warp.rgb.permute(0, 4, 1, 2, 3) * 2 - 1)
+def test_path_by_path_is_all_at_once_bit_for_bit(tokenizer: Tokenizer, warps: list[Warp]) -> None:
+    """The guidance, and so the videos, are those of a single call with the clips of all paths."""
+    diffusion, image = tiny_diffusion(), warps[0].rgb[0]
+    videos = Teacher(tokenizer, diffusion)(warps, image, generator=seeded(3))
+    rgb, z, mask = joined(warps)
+    guidance = guidance_latents(tokenizer, as_video(rgb)[:, None], mask[:, None], diffusion.slots)
+    condition = condition_latents(tokenizer, 2 * image.movedim(-1, 0)[None] - 1, guidance.shape[2])
+    latents = from_diffusion(tokenizer, diffusion(guidance, condition, start_strength=1.0, generator=seeded(3)))
+    assert videos.latents.equal(latents)
+    assert videos.frames.equal(((tokenizer.decode(latents) + 1) / 2).clamp(0, 1).permute(0, 2, 3, 4, 1))
+    assert videos.z.equal(z)
+    assert videos.known.equal(mask)
+
+
+def test_a_lower_strength_stays_nearer_to_the_guidance(tokenizer: Tokenizer, warps: list[Warp]) -> None:
+    image, guidance = warps[0].rgb[0], tokenizer.encode(as_video(joined(warps)[0]))
     distances = [
-        (Teacher(tokenizer, tiny_diffusion(12), strength)(warp, image, generator=seeded(3)).latents - guidance)
+        (Teacher(tokenizer, tiny_diffusion(12), strength)(warps, image, generator=seeded(3)).latents - guidance)
         .abs()
         .mean()
         for strength in (0.25, 1.0)

@@ -91,14 +91,12 @@ def test_quality_changes_the_published_number_of_steps(quality: str, steps: int)
     assert with_quality(preset, quality).teacher.config["text"] == preset.teacher.config["text"]
 
 
-def test_quality_changes_refinement_and_size() -> None:
+def test_quality_changes_refinement_and_keeps_its_name() -> None:
     preset = load_preset("mini")
-    draft, best = with_quality(preset, "draft"), with_quality(preset, "best")
-    assert (draft.refine_iterations, best.refine_iterations) == (4, 16)
-    assert (draft.max_gaussians, best.max_gaussians) == (QUALITIES["draft"].max_gaussians, None)
-    few = preset.model_copy(update={"max_gaussians": 1000})
-    assert with_quality(few, "draft").max_gaussians == 1000, "a draft is never larger than the model itself"
-    assert with_quality(few, "best").max_gaussians == 1000
+    changed = {name: with_quality(preset, name) for name in QUALITIES}
+    assert {name: each.refine_iterations for name, each in changed.items()} == {"draft": 4, "standard": 8, "best": 16}
+    assert all(each.quality == name for name, each in changed.items())
+    assert preset.quality == "standard" and changed["draft"] != preset
 
 
 def test_steps_that_mean_nothing_are_refused() -> None:

@@ -84,20 +84,17 @@ def test_foreign_safetensors_files_are_read(tmp_path: Path) -> None:
     assert read_metadata(tmp_path / "w.safetensors") == {}
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "header", "hash"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "header"])
 def test_damaged_files_are_refused(tmp_path: Path, damage: str) -> None:
-    path, expected = tmp_path / "w.safetensors", None
+    path = tmp_path / "w.safetensors"
     save_weights(path, {"w": random(64, 64)})
     content = path.read_bytes()
     if damage == "missing":
         path.unlink()
-    elif damage == "hash":
-        expected = sha256(path)
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
         path.write_bytes({"empty": b"", "truncated": content[:-7], "header": b"\xff" * 64 + content}[damage])
     with pytest.raises(LyraError, match=str(path)):
-        load_weights(path, expected)
+        load_weights(path)
 
 
 def test_values_that_are_not_finite_are_refused_and_leave_the_old_file(tmp_path: Path) -> None:

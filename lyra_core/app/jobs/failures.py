@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import errno
-import sys
 import textwrap
-from collections.abc import Iterator
 
 from lyra_core.app.worker_protocol import Error, ErrorCode
 from lyra_core.errors import LyraError
+from lyra_core.faults import GpuLost, chain, is_disk_full, is_gpu_lost, is_out_of_memory
 from usd_export.errors import UsdExportError
 
 HINTS: dict[ErrorCode, str] = {
@@ -26,9 +25,7 @@ HINTS: dict[ErrorCode, str] = {
 _RETRYABLE: frozenset[ErrorCode] = frozenset({"no_gpu", "out_of_memory", "weights_missing", "disk_full"})
 """The same request can succeed once the machine is put right."""
 _CODE_OF_PHASE: dict[str, ErrorCode] = {"inputs": "input_unreadable", "model": "weights_missing"}
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate")
 _LONGEST = 1000
 
 
@@ -48,6 +45,8 @@ def failure(error: BaseException, phase: str | None = None) -> Error:
         phase: the phase of the run in which it was.
     """
     code = _code(error, phase)
+    if is_gpu_lost(error) and not isinstance(error, GpuLost):
+        error = GpuLost(error)
     text = textwrap.shorten(str(error) or type(error).__name__, _LONGEST, placeholder=" ...")
     if code == "internal":
         text = f"internal error ({type(error).__name__}: {text})"
@@ -55,30 +54,16 @@ def failure(error: BaseException, phase: str | None = None) -> Error:
 
 
 def _code(error: BaseException, phase: str | None) -> ErrorCode:
-    chain = list(_chain(error))
-    numbers = {link.errno for link in chain if isinstance(link, OSError)}
-    if numbers & set(_FULL) or any("No space left" in str(link) for link in chain):
+    links = list(chain(error))
+    numbers = {link.errno for link in links if isinstance(link, OSError)}
+    if is_disk_full(error):
         return "disk_full"
-    if any(map(_is_out_of_memory, chain)):
+    if any(map(is_out_of_memory, links)):
         return "out_of_memory"
+    if any(map(is_gpu_lost, links)):
+        return "no_gpu"
     if isinstance(error, JobError):
         return error.code
     if isinstance(error, LyraError | UsdExportError):
         return _CODE_OF_PHASE.get(phase or "", "bad_request")
     return "bad_request" if numbers & set(_REFUSED) else "internal"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from or during."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)

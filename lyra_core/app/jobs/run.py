@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +24,7 @@ from lyra_core.app.worker_protocol import (
     Cancelled,
     Hello,
     JobRequest,
+    Log,
     Message,
     Progress,
     ProtocolError,
@@ -35,17 +36,12 @@ from lyra_core.errors import LyraError
 from lyra_core.files import replacing
 
 if TYPE_CHECKING:
-    from lyra_core.app.generate import GenerateRequest
-    from lyra_core.pipeline import LyraPipeline
+    from lyra_core.app.generate import GenerateRequest, Load
 
 MANIFEST, LOG = "manifest.json", "worker.log"
 _PACKAGES = ("torch", "numpy", "numba", "diffusers", "usd-core")
-_DEVICE = "cpu"
-"""Where the embedded model computes, whatever else is there."""
 _NO_DEVICE = ("", "-1", "NoDevFiles")
 """Values of CUDA_VISIBLE_DEVICES that hide every GPU; the last one is Slurm's."""
-
-Load = Callable[[str], "LyraPipeline"]
 
 
 def job_name(folder: Path) -> str:
@@ -109,7 +105,7 @@ class _Job(PhaseListener):
         """Everything from the request to the manifest."""
         from lyra_core.app.generate import generate
 
-        self._writer.send(Hello(pid=os.getpid(), versions=_versions(), device=_DEVICE))
+        self._writer.send(Hello(pid=os.getpid(), versions=_versions(), device=_device()))
         request = read_request(self._folder)
         self._require_fresh_folder()
         self._forecast = Forecast(earlier_seconds(self._folder, request))
@@ -133,6 +129,10 @@ class _Job(PhaseListener):
         """Raises JobCancelled when the job is no longer wanted."""
         self._watch.check()
         super().__call__(phase, step, total)
+
+    def note(self, text: str) -> None:
+        """Sends it as a log message."""
+        self._writer.send(Log(level="info", msg=text))
 
     def stepped(self, step: int, total: int) -> None:
         """Sends one message."""
@@ -216,14 +216,23 @@ def _versions() -> dict[str, str]:
     return versions
 
 
+def _device() -> str:
+    """Where the work will be done, for `Hello`; torch is not loaded where no GPU is visible."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in _NO_DEVICE:
+        return "cpu"
+    from lyra_core.devices import device_name, working_device
+
+    return device_name(working_device())
+
+
 def _require_device() -> None:
     """Refuses to run on the CPU where a GPU was asked for."""
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     if wanted in _NO_DEVICE:
         return
-    import torch
+    from lyra_core.devices import HOME, working_device
 
-    if not torch.cuda.is_available():
+    if working_device() == HOME:
         raise JobError("no_gpu", f"CUDA_VISIBLE_DEVICES asks for GPU {wanted!r}, but torch finds none.")
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from lyra_core.app.generate import load_pipeline
 from lyra_core.app.jobs.failures import JobError, failure
 from lyra_core.app.jobs.output import MessageWriter
 from lyra_core.app.jobs.run import job_name
-from lyra_core.app.worker_protocol import Error, JobOrder, Log, Message
+from lyra_core.app.worker_protocol import Error, JobOrder, Message
 
 if TYPE_CHECKING:
     from lyra_core.pipeline import LyraPipeline
+    from lyra_core.weights.presets import Preset
 
 
 class Orders:
@@ -59,20 +61,27 @@ class Orders:
 
 
 class Pipelines:
-    """Models by name, loaded when first asked for."""
+    """Models that stay loaded, one per preset.
 
-    def __init__(self, writer: MessageWriter) -> None:
-        self._writer = writer
-        self._loaded: dict[str, LyraPipeline] = {}
+    Args:
+        loaded: called after a model was loaded.
+    """
 
-    def __call__(self, model: str) -> LyraPipeline:
+    def __init__(self, loaded: Callable[[Preset], None] = lambda preset: None) -> None:
+        self._tell = loaded
+        self._loaded: list[LyraPipeline] = []
+
+    def __call__(self, preset: Preset) -> LyraPipeline:
         """The model; raises LyraError when its weights are not there."""
-        if model not in self._loaded:
-            self._loaded[model] = load_pipeline(model)
-            self._writer.send(Log(level="info", msg=f"model {model} is loaded and stays so"))
-        return self._loaded[model]
+        for pipeline in self._loaded:
+            if pipeline.preset == preset:
+                return pipeline
+        self._loaded.append(load_pipeline(preset))
+        self._tell(preset)
+        return self._loaded[-1]
 
-    def after(self, last: Message) -> None:
-        """Gives the memory back after a job that had too little of it."""
+    def after(self, last: Message) -> bool:
+        """Gives the memory back after a job that had too little of it; False when the process cannot go on."""
         if isinstance(last, Error) and last.code == "out_of_memory":
             self._loaded.clear()
+        return not (isinstance(last, Error) and last.code == "no_gpu")

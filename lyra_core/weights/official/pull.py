@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lyra_core.errors import LyraError
 from lyra_core.progress import Progress, no_progress
-from lyra_core.weights.manifest import MANIFEST_NAME, Manifest, WeightEntry, sha256
+from lyra_core.weights.manifest import MANIFEST_NAME, Manifest, WeightEntry, weight_sha256
 from lyra_core.weights.official.hub import Folder, Hub, Offer, Origin, free_bytes, hub_cache, hub_is_offline, part_path
 from lyra_core.weights.official.sources import UNKNOWN, Repository, Source, load_sources, official_folder
 from lyra_core.weights.presets import Preset
@@ -150,7 +150,7 @@ def recorded_official(preset: Preset, source: Source, path: Path) -> WeightEntry
     entry = Manifest.load(official_folder(preset)).files.get(source.name)
     if entry is None or path != official_folder(preset) / source.name:
         return None
-    if path.stat().st_size != entry.bytes or sha256(path) != entry.sha256:
+    if path.stat().st_size != entry.bytes or weight_sha256(path) != entry.sha256:
         raise LyraError(
             f"{path} differs from {MANIFEST_NAME} (sha256 {entry.sha256}). Remove it and run `lyra models pull "
             f"{preset.name}` again."
