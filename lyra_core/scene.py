@@ -156,7 +156,8 @@ class Scene:
         Raises UsdExportError when the suffix is unknown, the encoding does not go with it, or the place cannot be
         written; nothing is left half done.
         """
-        from usd_export.scene_writer import default_encoding, require_scene_target, write_scene
+        from usd_export.scene_target import default_encoding, require_scene_target
+        from usd_export.scene_writer import write_scene
 
         solid = collider and require_scene_target(path) != "splats"
         return write_scene(

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from lyra_core import __version__
-from lyra_core.app import models, synthesize, train
-from usd_export.options import HELP, MAX_TRIANGLES, EncodingChoice, Preset, Up
+from lyra_core.app import models, render, synthesize, train, view
+from lyra_core.app.batch import command as batch
+from lyra_core.app.options import Quality, Ram, Steps, Vram
+from usd_export.options import HELP, MAX_TRIANGLES, Bodies, EncodingChoice, MotionChoice, Preset, Up
 
 app = typer.Typer(
     name="lyra",
@@ -69,7 +71,29 @@ def generate(
     depth: Annotated[
         Path | None, typer.Option(help="Depth of that picture: .npz/.npy/.tif in metres, .png 16 bit in millimetres.")
     ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(help="A video instead (or a folder of frames, or a result of ViPE): the scene moves as it does."),
+    ] = None,
+    cameras: Annotated[
+        Path | None, typer.Option(help="Cameras of that video, with --depth of its frames: .json, .npz or COLMAP.")
+    ] = None,
+    times: Annotated[
+        str,
+        typer.Option(metavar="A:B:STEP", help="Which of the 121 frames are reconstructed; or `0,60,120`, `all`."),
+    ] = "0:121:4",
+    start: Annotated[float, typer.Option(min=0, metavar="S", help="Second of the video at which the clip begins.")] = 0,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds of the clip. [default: 5.0, 121 frames at 24 a second]")
+    ] = None,
+    smoothing: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Calm what moves by N passes of a mean over neighbouring instants.")
+    ] = 0,
     model: Annotated[str, typer.Option(help="Preset name, or the path of a preset `.yaml`.")] = "mini",
+    quality: Quality = "standard",
+    steps: Steps = None,
+    vram: Vram = None,
+    ram: Ram = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same file, byte for byte.")] = 0,
     max_gaussians: MaxGaussians = None,
     encoding: Annotated[EncodingChoice, typer.Option(metavar="HOW", help=HELP["encoding"])] = "auto",
@@ -94,7 +118,7 @@ def generate(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a scene from a PROMPT or a picture.
+    """Make a scene from a PROMPT, a picture or a video.
 
     Writes the scene, `<scene>.preview.png` and `<scene>.json` (where everything came from).
 
@@ -107,23 +131,89 @@ def generate(
     * `lyra generate "a yard with two trees" -o yard --preset outdoor --camera-height 1.6 --json`
 
     * `lyra generate "a warehouse aisle" -o aisle5.usdz --encoding nurec`
+
+    * `lyra generate --image photo.jpg -o photo.usdz --model lyra --quality draft --vram 24`
+
+    * `lyra generate --video clip.mp4 -o moving.usdz --times 0:121:8 --preview moving.mp4`
     """
     from lyra_core.app.console import PhaseBars, show_summary, user_errors
 
     with user_errors(debug):
+        if video is not None:
+            from lyra_core.app.generate_video import VideoRequest, generate_video, require_video_options
+            from usd_export.arguments import parse_length
+
+            require_video_options(
+                prompt=prompt, image=image, encoding=encoding, ground_check=ground_check, ros_map=ros_map,
+                save_inputs=save_inputs, keep_intermediates=keep_intermediates,
+            )  # fmt: skip
+            wanted = VideoRequest(
+                output, video, cameras=cameras, depth=depth, times=times, start=start, duration=duration,
+                smoothing=smoothing, model=model, quality=quality, steps=steps, vram_gib=vram, ram_gib=ram, seed=seed,
+                max_gaussians=max_gaussians, collider=collider, collider_preset=preset,
+                camera_height=None if camera_height is None else parse_length(camera_height, "--camera-height"),
+                physics_scene=with_physics_scene, preview=preview,
+            )  # fmt: skip
+            with PhaseBars() as bars:
+                summary = generate_video(wanted, bars)
+            show_summary(summary.as_dict(), as_json=as_json)
+            return
         from lyra_core.app.generate import GenerateRequest
         from lyra_core.app.generate import generate as run
         from usd_export.arguments import parse_length
 
         request = GenerateRequest(
-            output, prompt=prompt, image=image, depth=depth, model=model, seed=seed, max_gaussians=max_gaussians,
-            collider=collider, collider_preset=preset, encoding=encoding,
+            output, prompt=prompt, image=image, depth=depth, model=model, quality=quality, steps=steps, vram_gib=vram,
+            ram_gib=ram, seed=seed, max_gaussians=max_gaussians, collider=collider, collider_preset=preset,
+            encoding=encoding, physics_scene=with_physics_scene, ground_check=ground_check, ros_map=ros_map,
             camera_height=None if camera_height is None else parse_length(camera_height, "--camera-height"),
-            physics_scene=with_physics_scene, ground_check=ground_check, ros_map=ros_map, preview=preview,
-            save_inputs=save_inputs, keep_intermediates=keep_intermediates,
+            preview=preview, save_inputs=save_inputs, keep_intermediates=keep_intermediates,
         )  # fmt: skip
         with PhaseBars() as bars:
             summary = run(request, bars)
+        show_summary(summary.as_dict(), as_json=as_json)
+
+
+@app.command()
+def refine(
+    scene: Annotated[
+        Path, typer.Argument(help="A scene made with `--keep-intermediates`, or the folder of its stages.")
+    ],
+    output: Output,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Steps; each looks at one frame.")] = 300,
+    model: Annotated[
+        str | None, typer.Option(help="Preset `.yaml` the scene was made with. [default: the preset it names]")
+    ] = None,
+    encoding: Annotated[EncodingChoice, typer.Option(metavar="HOW", help=HELP["encoding"])] = "auto",
+    collider: Collider = True,
+    preset: Annotated[Preset, typer.Option(metavar="KIND", help=HELP["preset"])] = "indoor",
+    preview: Preview = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fit a scene to the frames it was decoded from, as a new scene. Nothing does this unless you ask for it.
+
+    Optimises every Gaussian against the teacher's frames and the input picture. Every eighth frame is held back: the
+    step that shows these best is kept, and if none beats the scene as it is, nothing is written.
+
+    * `lyra generate "a small kitchen" -o kitchen.usdz --keep-intermediates`
+
+    * `lyra refine kitchen.usdz -o kitchen-refined.usdz`
+
+    * `lyra refine kitchen.stages -o kitchen-refined.ply --steps 1000 --no-collider`
+    """
+    from lyra_core.app.console import PhaseBars, show_summary, user_errors
+
+    with user_errors(debug):
+        from lyra_core.app.generate import GenerateRequest
+        from lyra_core.app.refine import RefineRequest, gains
+        from lyra_core.app.refine import refine as run
+
+        wanted = GenerateRequest(output, collider=collider, collider_preset=preset, encoding=encoding, preview=preview)
+        with PhaseBars() as bars:
+            summary, result = run(RefineRequest(scene, steps, model, wanted), bars)
+        if not as_json:
+            print(gains(result))
         show_summary(summary.as_dict(), as_json=as_json)
 
 
@@ -147,6 +237,10 @@ def export(
     with_physics_scene: Annotated[bool, typer.Option("--with-physics-scene", help=HELP["with_physics_scene"])] = False,
     ground_check: Annotated[bool, typer.Option("--ground-check", help=HELP["ground_check"])] = False,
     ros_map: Annotated[Path | None, typer.Option(metavar="DIR", help=HELP["ros_map"])] = None,
+    motion: Annotated[MotionChoice, typer.Option(metavar="HOW", help=HELP["motion"])] = "auto",
+    fps: Annotated[float | None, typer.Option(metavar="N", help=HELP["fps"])] = None,
+    bodies: Annotated[Bodies, typer.Option(metavar="SHAPE", help=HELP["bodies"])] = "hull",
+    at: Annotated[float | None, typer.Option(metavar="S", help=HELP["at"])] = None,
     preview: Preview = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -164,6 +258,8 @@ def export(
     * `lyra export scene.usdz splats.ply`
 
     * `lyra export splats.ply scene --no-collider --max-gaussians 200000`
+
+    * `lyra export frames moving.usdz --fps 24` (a folder with one splat file per instant)
     """
     from lyra_core.app.console import PhaseBars, show_summary, user_errors
 
@@ -175,7 +271,7 @@ def export(
             source, output, up=up, rotate=rotate, scale_ref=scale_ref, camera_height=camera_height, crop=crop,
             recenter=recenter, encoding=encoding, half=half, max_gaussians=max_gaussians, collider=collider,
             preset=preset, back_wall=back_wall, max_triangles=max_triangles, with_physics_scene=with_physics_scene,
-            ground_check=ground_check, ros_map=ros_map,
+            ground_check=ground_check, ros_map=ros_map, motion=motion, fps=fps, bodies=bodies, at=at,
         )  # fmt: skip
         with PhaseBars() as bars:
             summary = run(conversion, preview, bars)
@@ -240,7 +336,8 @@ def check(
 @app.command()
 def evaluate(
     suite: Annotated[
-        str, typer.Option(help="What to run: synthetic, re10k, dl3dv, tanks, lyra, or published.")
+        str,
+        typer.Option(help="One of synthetic, dynamic, re10k, dl3dv, tanks, lyra, ceiling, ablations, published."),
     ] = "synthetic",
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data set of the suite.")] = None,
     model: Annotated[str, typer.Option(help="Preset name, or the path of a preset `.yaml`.")] = "mini",
@@ -261,6 +358,9 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="Contact sheets go here: truth above, ours below.")
     ] = None,
     json_out: Annotated[Path | None, typer.Option(help="Also write the whole report to this file.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Rows and budget of the ablations. [default: the package's]")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -268,13 +368,19 @@ def evaluate(
 
     `synthetic` makes its own worlds. `re10k` (RealEstate10K), `dl3dv` (DL3DV-10K) and `tanks` (Tanks-and-Temples) give
     the model the first frame of each clip and score it on the others; `lyra` takes data in the published layout of
-    Lyra and, where the decoder can, starts from its latents. `published` only prints the numbers of papers.
+    Lyra and, where the decoder can, starts from its latents. `ceiling` measures what a diffusion teacher could gain at
+    most. `ablations` trains the paper's ablation table at a tiny scale in the folder `--data` (default
+    `runs/ablations`; hours on two cores; run it again to go on). `published` only prints the numbers of papers.
 
     * `lyra evaluate --suite synthetic --scenes 24 --json-out report.json`
 
     * `lyra evaluate --suite re10k --data RealEstate10K/test --scenes 16 --frames 24 --sheets sheets`
 
     * `lyra evaluate --suite lyra --data static --model lyra --json-out report.json`
+
+    * `lyra evaluate --suite ceiling --scenes 16 --sheets sheets`
+
+    * `lyra evaluate --suite ablations --sheets sheets`
 
     * `lyra evaluate --suite published`
     """
@@ -286,7 +392,7 @@ def evaluate(
 
         request = EvaluateRequest(
             suite, model, data=data, first_seed=first_seed, scenes=scenes, frames=frames, span=span, scale=scale,
-            paths=paths, sheets=sheets, json_out=json_out,
+            paths=paths, sheets=sheets, json_out=json_out, plan=plan,
         )  # fmt: skip
         with PhaseBars() as bars:
             report = run(request, bars)
@@ -307,6 +413,9 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
 
 
 app.command()(synthesize.synthesize)
+app.command()(render.render)
+app.command()(view.view)
+app.command()(batch.batch)
 
 
 def main() -> None:

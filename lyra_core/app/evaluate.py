@@ -9,19 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from lyra_core.errors import LyraError
+from lyra_core.evaluation.ablations.plan import DEFAULT_PLAN, load_plan
+from lyra_core.evaluation.ablations.report import ablation_report, write_sheets
+from lyra_core.evaluation.ablations.run import run_table
+from lyra_core.evaluation.ceiling import evaluate_ceiling
+from lyra_core.evaluation.dynamic import dynamic_table, evaluate_dynamic
 from lyra_core.evaluation.novel_views import Protocol
 from lyra_core.evaluation.published import left_out, published_tables
 from lyra_core.evaluation.suites import DATA_SUITES, evaluate_data
 from lyra_core.evaluation.synthetic import evaluate_synthetic
-from lyra_core.evaluation.tables import clips_table, published_table, synthetic_table
+from lyra_core.evaluation.tables import (
+    ablations_table,
+    ceiling_table,
+    clips_table,
+    published_table,
+    synthetic_table,
+)
 from lyra_core.files import replacing, require_writable_folder
 from lyra_core.pipeline import LyraPipeline
 from lyra_core.progress import Progress
 
-SUITES = ("synthetic", *DATA_SUITES, "published")
+SUITES = ("synthetic", "dynamic", *DATA_SUITES, "ceiling", "ablations", "published")
 """What `lyra evaluate --suite` knows."""
 
 _WORLDS = 24
+_CEILING_WORLDS = 16
+_MOVING_WORLDS = 16
+_ABLATIONS = Path("runs/ablations")
 
 
 @dataclass(frozen=True)
@@ -31,7 +45,7 @@ class EvaluateRequest:
     Attributes:
         suite: one of `SUITES`.
         model: preset name, or the path of a preset file.
-        data: folder of the data set.
+        data: folder of the data set; of the ablations, their work folder.
         first_seed: of the synthetic worlds.
         scenes: worlds or clips; None for 24 worlds or all clips.
         frames: scored frames per clip; None for all.
@@ -40,6 +54,7 @@ class EvaluateRequest:
         paths: cameras of the model's videos.
         sheets: folder for contact sheets.
         json_out: file for the report.
+        plan: rows and budget of the ablations; None for those that come with the package.
     """
 
     suite: str
@@ -53,6 +68,7 @@ class EvaluateRequest:
     paths: str
     sheets: Path | None
     json_out: Path | None
+    plan: Path | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -84,6 +100,24 @@ def _report(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
             sheets=request.sheets,
             progress=progress,
         )
+    if request.suite == "dynamic":
+        return evaluate_dynamic(
+            LyraPipeline.from_pretrained(request.model),
+            first_seed=request.first_seed,
+            worlds=request.scenes or _MOVING_WORLDS,
+            sheets=request.sheets,
+            progress=progress,
+        )
+    if request.suite == "ceiling":
+        return evaluate_ceiling(
+            LyraPipeline.from_pretrained(request.model),
+            first_seed=request.first_seed,
+            worlds=request.scenes or _CEILING_WORLDS,
+            sheets=request.sheets,
+            progress=progress,
+        )
+    if request.suite == "ablations":
+        return _ablations(request, progress)
     if request.data is None:
         raise LyraError(f"suite {request.suite} needs the folder of its data set. Give it with --data.")
     protocol = request.protocol
@@ -91,7 +125,25 @@ def _report(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
     return evaluate_data(pipeline, request.suite, request.data, protocol, progress=progress)
 
 
+def _ablations(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
+    """Trains and scores what is missing of the table in the work folder."""
+    plan, folder = load_plan(request.plan or DEFAULT_PLAN), request.data or _ABLATIONS
+    if folder == _ABLATIONS:
+        folder.parent.mkdir(exist_ok=True)
+    work = run_table(plan, folder, progress=progress)
+    report = ablation_report(plan, work)
+    if request.sheets is not None:
+        report["sheets"] = [f"wrote {path}" for path in write_sheets(plan, work, request.sheets)]
+    return report
+
+
 def show(report: dict[str, Any]) -> str:
     """The report as a table for a person."""
-    tables = {"synthetic": synthetic_table, "published": published_table}
+    tables = {
+        "synthetic": synthetic_table,
+        "dynamic": dynamic_table,
+        "published": published_table,
+        "ceiling": ceiling_table,
+        "ablations": ablations_table,
+    }
     return tables.get(report["suite"], clips_table)(report)

@@ -13,7 +13,7 @@ from lyra_core.errors import LyraError
 from lyra_core.files import replacing, require_writable_folder
 
 if TYPE_CHECKING:
-    from usd_export.scene_writer import Target
+    from usd_export.scene_target import Target
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -34,7 +34,7 @@ def output_paths(scene: Path, preview: Path | None = None) -> OutputPaths:
     Raises LyraError or UsdExportError for an unknown suffix, a missing or read-only folder, a folder in the place of a
     file.
     """
-    from usd_export.scene_writer import require_scene_target
+    from usd_export.scene_target import require_scene_target
 
     kind = require_scene_target(scene)
     preview = preview or scene.with_name(f"{scene.stem}.preview.png")

@@ -22,7 +22,7 @@ Resume = Annotated[bool, typer.Option(help="Go on from the last saved state.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="Try it in a minute: fails unless the held-out error falls.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print tokens, arithmetic, memory and hours; train nothing.")]
-PRESET_HELP = "Training preset: mini-decoder, one of the nine published stages, or the path of a .yaml."
+PRESET_HELP = "Training preset: mini-decoder, mini-dynamic, one of the nine published stages, or the path of a .yaml."
 
 
 @app.callback(invoke_without_command=True)
@@ -47,6 +47,12 @@ def worlds(
     first_seed: Annotated[int, typer.Option(help="Seeds below 1,000,000 train, from there on they are held out.")] = 0,
     count: Annotated[int, typer.Option(help="How many worlds.")] = 240,
     model: Annotated[str, typer.Option(help="Preset whose camera paths are followed.")] = "mini",
+    stills: Annotated[
+        bool, typer.Option("--stills", help="One view of each with its depth, for `train depth`.")
+    ] = False,
+    moving: Annotated[
+        bool, typer.Option("--moving", help="Clips of worlds in which things move, for the preset mini-dynamic.")
+    ] = False,
     processes: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     debug: Debug = False,
 ) -> None:
@@ -55,7 +61,14 @@ def worlds(
     from lyra_core.distillation.generate import generate
 
     with user_errors(debug), PhaseBars() as progress:
-        generate(data, first_seed, count, model=model, processes=processes, progress=progress)
+        if moving:
+            from lyra_core.distillation.moving_worlds import moving_pipeline, write_moving_worlds
+            from lyra_core.distillation.stages import load_stage
+
+            seeds = list(range(first_seed, first_seed + count))
+            write_moving_worlds(moving_pipeline(load_stage("mini-dynamic")), data, seeds, progress=progress)
+            return
+        generate(data, first_seed, count, model=model, stills=stills, processes=processes, progress=progress)
 
 
 @app.command()
@@ -150,6 +163,12 @@ def decoder(
                     training_pipeline(model or stage.model), data, folder, minutes=minutes, seed=seed,
                     threads=threads, resume=resume, stage=stage, progress=progress,
                 )  # fmt: skip
+            elif stage.data == "moving":
+                from lyra_core.distillation.train_dynamic import train_dynamic
+
+                train_dynamic(
+                    stage, data, folder, start=start_from, minutes=minutes, seed=seed, threads=threads, resume=resume
+                )
             else:
                 from lyra_core.distillation.train_clips import train_on_clips
 

@@ -82,32 +82,38 @@ class Clips:
         sources = [number for number in self.numbers if number < REVERSED_OFFSET]
         order = choose_views(rng, len(sources), stage.views, drawn_count=stage.drawn_views)
         inputs = [sources[index] for index in order]
-        seen = [int(number) for number in rng.permutation(self.numbers)[: stage.targets]] if stage.dynamic else inputs
+        dynamic = self.config.use_time_embedding
+        seen = [int(number) for number in rng.permutation(self.numbers)[: stage.targets]] if dynamic else inputs
         sample = self.data.load(name, {*inputs, *seen})
-        views = {view.number: view for view in sample.views}
-        missing = sorted({*inputs, *seen} - set(views))
-        if missing:
-            raise LyraError(f"clip {name} lacks the views {missing}. Make it again, or remove it from the set.")
-        return self._assembled(rng, sample, [views[number] for number in inputs], [views[number] for number in seen])
+        return self._assembled(rng, sample, _selected(sample, inputs), _selected(sample, seen), stage.targets)
+
+    def whole(self, name: str, inputs: Sequence[int]) -> TrainingSample:
+        """The clip called `name` with these input views, in this order; all frames of all its views are targets.
+
+        Raises as `draw`.
+        """
+        sample = self.data.load(name)
+        frames = min(len(view.frames) for view in sample.views)
+        return self._assembled(np.random.default_rng(0), sample, _selected(sample, inputs), list(sample.views), frames)
 
     def _assembled(
-        self, rng: np.random.Generator, sample: Sample, inputs: list[View], seen: list[View]
+        self, rng: np.random.Generator, sample: Sample, inputs: list[View], seen: list[View], targets: int
     ) -> TrainingSample:
         stage = self.stage
         available = min(len(view.frames) for view in (*inputs, *seen))
-        chosen = choose_frames(rng, available, stage.frames, stage.targets, late=stage.late_targets)
-        instant = int(rng.choice(chosen.inputs)) if stage.dynamic else None
+        chosen = choose_frames(rng, available, stage.frames, targets, late=stage.late_targets)
+        instant = int(rng.choice(chosen.inputs)) if self.config.use_time_embedding else None
         shown = np.array([instant]) if instant is not None else chosen.targets
         origin = torch.linalg.inv(torch.from_numpy(inputs[0].c2w[chosen.inputs[0]]))
         cameras = Cameras.stack([self._cameras(view, chosen.inputs) for view in inputs]).transformed(origin)
-        targets = Cameras.cat([self._cameras(view, shown) for view in seen]).transformed(origin)
+        shown_cameras = Cameras.cat([self._cameras(view, shown) for view in seen]).transformed(origin)
         rgb = torch.cat([self._pictures(view.frames[shown]) for view in seen])
         depth = torch.cat([self._maps(target_depth(sample, view)[shown]) for view in seen])
         latents = torch.stack([self._latents(sample.name, view, chosen.inputs) for view in inputs])
         return TrainingSample(
             name=f"clip {sample.name}, views {[view.number for view in inputs]}, frames {shown.tolist()}",
             latents=latents, cameras=cameras, rgb=rgb, depth=torch.nan_to_num(depth, 0.0, 0.0, 0.0).clamp_min(0.0),
-            targets=targets, times=torch.from_numpy(chosen.inputs),
+            targets=shown_cameras, times=torch.from_numpy(chosen.inputs),
             instant=None if instant is None else torch.tensor(instant),
             anchors=self._anchors(sample, inputs, chosen.inputs, cameras, origin) if self.config.anchored else None,
         )  # fmt: skip
@@ -189,6 +195,15 @@ def moved(value: Movable, device: torch.device) -> Movable:
         parts: dict[str, Any] = {field.name: moved(getattr(value, field.name), device) for field in fields(value)}  # type: ignore[arg-type]
         return replace(value, **parts)  # type: ignore[type-var]
     return value
+
+
+def _selected(sample: Sample, numbers: Sequence[int]) -> list[View]:
+    """The views of these numbers, in this order. Raises LyraError naming those that are not there."""
+    views = {view.number: view for view in sample.views}
+    missing = sorted({*numbers} - set(views))
+    if missing:
+        raise LyraError(f"clip {sample.name} lacks the views {missing}. Make it again, or remove it from the set.")
+    return [views[number] for number in numbers]
 
 
 def _input_view(source: InputView, origin: Tensor) -> tuple[Tensor, Tensor, Cameras]:

@@ -10,6 +10,8 @@ Layout under the root folder (`heldout/` repeats it for seeds >= `HELDOUT_SEED`)
                         rgb [P, K, 176, 320, 3] u8, z [P, K, 176, 320] f16 metres, c2w [P, K, 4, 4] f32 in scene units,
                         free [P, K] bool: nothing solid between the base camera and this one
     clips/<seed>.npz    rgb [17, 176, 320, 3] u8, along one of the six published paths, each as often as the others
+    stills/<seed>.npz   the base view alone, for the depth network: rgb [1, 176, 320, 3] u8, one sample a pixel,
+                        z [1, 176, 320] f16 metres
 """
 
 from __future__ import annotations
@@ -115,6 +117,13 @@ def clip_arrays(seed: int) -> dict[str, np.ndarray]:
     return {"rgb": to_uint8(views.rgb), "path": np.array(path)}
 
 
+def still_arrays(seed: int) -> dict[str, np.ndarray]:
+    """Everything `stills/<seed>.npz` holds."""
+    world = make_world(seed)
+    view = render_world(world, base_camera(world, VIEW_HEIGHT, VIEW_WIDTH), supersample=1)
+    return {"rgb": to_uint8(view.rgb), "z": view.z.half().numpy()}
+
+
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
@@ -137,16 +146,25 @@ def generate_world(seed: int, root: Path, model: str) -> int:
     return seed
 
 
+def generate_still(seed: int, root: Path) -> int:
+    """Write the still of one seed if it is not there yet; returns the seed."""
+    torch.set_num_threads(1)
+    path = (root / "heldout" if seed >= HELDOUT_SEED else root) / "stills" / f"{seed:07d}.npz"
+    if not path.exists():
+        write_arrays(path, still_arrays(seed))
+    return seed
+
+
 def generate(
-    root: Path, first_seed: int, worlds: int, *, model: str = "mini", processes: int = 1,
+    root: Path, first_seed: int, worlds: int, *, model: str = "mini", stills: bool = False, processes: int = 1,
     progress: Progress = no_progress,
 ) -> None:  # fmt: skip
     """Fill `root` with the worlds `first_seed` .. `first_seed + worlds - 1`; existing files are kept (resumable).
 
-    `model` is the preset whose camera paths the key frames lie on.
+    `model` is the preset whose camera paths the key frames lie on; with `stills` only the still of each is written.
     """
     seeds = range(first_seed, first_seed + worlds)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        job = partial(generate_world, root=root, model=model)
+        job = partial(generate_still, root=root) if stills else partial(generate_world, root=root, model=model)
         for done, _ in enumerate(pool.imap_unordered(job, seeds), start=1):
             progress("worlds", done, worlds)

@@ -10,7 +10,6 @@ sheets/        pictures of held-out scenes, one per evaluation
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -24,11 +23,13 @@ from torch import Tensor, nn
 from lyra_core.distillation.ema import Ema
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
+from lyra_core.locks import locked as system_lock
 
 STATE_NAME = "state.pt"
 """What a run resumes from, in its folder."""
 
 LOCK_NAME = "trainer.lock"
+_BUSY = "another trainer (process {holder}) works in {folder}. Wait for it, stop it, or choose another --out."
 
 
 def is_main_process() -> bool:
@@ -40,8 +41,7 @@ def is_main_process() -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """Keeps every other trainer out of `folder` while the block runs.
 
-    The lock is the system's (`flock`), so that a killed trainer leaves none behind. Processes that a launcher started
-    together share the lock of the first.
+    Processes that a launcher started together share the lock of the first.
 
     Raises LyraError naming the holder's process where there is one.
     """
@@ -49,18 +49,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_NAME).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise LyraError(
-                f"another trainer (process {file.read().strip() or 'unknown'}) works in {folder}. Wait for it, stop "
-                "it, or choose another --out."
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    with system_lock(folder / LOCK_NAME, lambda holder: _BUSY.format(holder=holder, folder=folder)):
         yield
 
 

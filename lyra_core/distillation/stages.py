@@ -62,8 +62,8 @@ class Stage(BaseModel):
     """Model preset whose tokenizer and decoder are used."""
     follows: str | None = None
     """The stage whose weights it starts from; None starts from scratch."""
-    data: Literal["clips", "worlds"] = "clips"
-    """The teacher's clips, or procedural worlds."""
+    data: Literal["clips", "worlds", "moving"] = "clips"
+    """The teacher's clips, or procedural worlds that stand still or move."""
     decoder: dict[str, Any] = Field(default_factory=dict)
     """Decoder options that differ from the model preset's."""
 
@@ -75,6 +75,8 @@ class Stage(BaseModel):
     """Target pictures per input view; in a dynamic stage, target views of the one instant."""
     views: int = 1
     """Input views at most."""
+    motion_reversal: bool = True
+    """Whether an instant is also supervised from where a clip played backwards has its cameras (moving worlds)."""
     drawn_views: bool = False
     """Whether their number is drawn from 1 to `views` for every sample."""
     late_targets: bool = False
@@ -121,7 +123,7 @@ class Stage(BaseModel):
     losses: LossWeights = LossWeights()
     """Weights of the losses."""
     worlds: WorldsRecipe | None = None
-    """Only for data "worlds"."""
+    """Only for data "worlds" and "moving"."""
     smoke: Smoke | None = None
     """How to try it in a minute; None where that cannot be, because its data are not at hand."""
 
@@ -131,8 +133,8 @@ class Stage(BaseModel):
             raise ValueError(f"frames must be 1 modulo 8, not {self.frames}")
         if any(side % 16 for side in self.size):
             raise ValueError(f"both sides of the pictures must be multiples of 16, not {self.size}")
-        if (self.data == "worlds") != (self.worlds is not None):
-            raise ValueError('`worlds` belongs to data "worlds", and only to it')
+        if (self.data == "clips") == (self.worlds is not None):
+            raise ValueError('`worlds` belongs to data "worlds" or "moving", and only to them')
         if self.steps is None and self.minutes is None:
             raise ValueError("a stage needs steps or minutes to end at")
         return self
@@ -155,7 +157,8 @@ class Stage(BaseModel):
     @property
     def tokens(self) -> int:
         """Tokens of the longest sequence: views x latent frames x rows x columns."""
-        return self.views * (1 + (self.frames - 1) // 8) * (self.size[0] // 16) * (self.size[1] // 16)
+        latent_frames = 1 + (self.frames - 1) // self.decoder_config().latent_period
+        return self.views * latent_frames * (self.size[0] // 16) * (self.size[1] // 16)
 
     @property
     def first_step(self) -> int:

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lyra_core.decoder import GaussianDecoder, encode_plucker, encode_time, prune, rows_to_gaussians
+from lyra_core.decoder import GaussianDecoder, encode_time, prune, rows_to_gaussians
 from lyra_core.distillation.clips import Clips, TrainingSample, moved, open_clips
 from lyra_core.distillation.cost import stage_cost
 from lyra_core.distillation.deferred import render_deferred
 from lyra_core.distillation.losses import image_losses, opacity_loss
 from lyra_core.distillation.memory_plans import MemoryPlan, decoder_plans
 from lyra_core.distillation.perceptual import DepthFeatures, PublishedLpips, load_perceptual
+from lyra_core.distillation.ray_memory import RayMemory
 from lyra_core.distillation.run_folder import STATE_NAME, open_run
 from lyra_core.distillation.sheets import comparison_row, sheet
 from lyra_core.distillation.stage_run import (
@@ -65,6 +66,7 @@ class ClipTraining:
         self.decoder = GaussianDecoder(stage.decoder_config(), generator=torch.Generator().manual_seed(seed))
         self.decoder.to(device)
         silence_unused_times(self.decoder)
+        self.rays = RayMemory(self._encode, self.decoder.config.ray_torch_dtype)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float | str]]:
         """One sample's loss, see `trainer.Loss`."""
@@ -130,7 +132,7 @@ class ClipTraining:
     @torch.no_grad()
     def _rays(self, sample: TrainingSample) -> Tensor:
         with self._exact():
-            return encode_plucker(self._encode, sample.cameras[None], self.decoder.config.ray_torch_dtype)
+            return self.rays(sample.cameras)
 
     @torch.no_grad()
     def _times(self, sample: TrainingSample) -> Tensor | None:

@@ -191,7 +191,7 @@ def train_decoder(
         rows = pipeline.decode_rows(conditioning)
         gaussians = _float32(rows_to_gaussians(decoder.prune(rows)[0]))
         with torch.autocast(rows.device.type, enabled=False):  # SSIM and depth do not survive bfloat16
-            value, figures = _loss(gaussians, moved(train.targets(index), device), rng, settings, projection)
+            value, figures = view_loss(gaussians, moved(train.targets(index), device), rng, settings, projection)
             keys = moved(train.keys(index, conditioning.cameras.to("cpu"), views), device)
             holes = hole_loss(rows.float(), conditioning, keys, decoder.config, settings)
         batch = f"world {train.names[index]}, views {views.tolist()}"
@@ -249,14 +249,14 @@ def open_worlds(pipeline: LyraPipeline, root: Path, progress: Progress = no_prog
     return Worlds(root)
 
 
-def _loss(
+def view_loss(
     gaussians: Gaussians,
     targets: Targets,
     rng: np.random.Generator,
     settings: DecoderTraining,
     projection: Projection,
 ) -> tuple[Tensor, dict[str, float]]:
-    """One world's loss over a few crops of random true views."""
+    """Loss over a few crops of random ones of the true views, and its figures."""
     width, height = settings.crop
     total = settings.opacity * gaussians.opacities.mean()
     squared = 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from lyra_core.conditioning.depth_net import DepthNet
-from lyra_core.distillation.run_folder import STATE_NAME, open_run
+from lyra_core.conditioning.depth_net import DepthNet, predict
+from lyra_core.distillation.run_folder import STATE_NAME, is_main_process, open_run
 from lyra_core.distillation.trainer import LegConfig, decay_groups, train_leg
 from lyra_core.errors import LyraError
 from lyra_core.files import replacing
@@ -38,9 +39,10 @@ class DepthTraining:
     """Settings of the recipe.
 
     Attributes:
-        batch: images per step.
+        batch: images per step and process.
         sizes: (height, width) of a batch's images, one drawn per step [px].
         size_shares: how often each is drawn.
+        whole: share of images that are not cropped: their field of view is the one the product assumes.
         crop: smallest and largest share of the image a crop keeps, per side.
         gradient_weight: of the gradient loss.
         gradient_scales: number of scales of the gradient loss, each half the size of the one before.
@@ -49,8 +51,9 @@ class DepthTraining:
     """
 
     batch: int = 8
-    sizes: tuple[tuple[int, int], ...] = ((96, 176), (176, 320), (176, 96))
-    size_shares: tuple[float, ...] = (0.55, 0.35, 0.1)
+    sizes: tuple[tuple[int, int], ...] = ((62, 112), (112, 62))
+    size_shares: tuple[float, ...] = (0.95, 0.05)
+    whole: float = 0.7
     crop: tuple[float, float] = (0.75, 1.0)
     gradient_weight: float = 0.5
     gradient_scales: int = 4
@@ -59,13 +62,13 @@ class DepthTraining:
 
 
 class DepthShards:
-    """Images uint8 `[N, H, W, 3]` and z float16 `[N, H, W]` of every .npz in a folder, in order of their names."""
+    """Images uint8 `[N, H, W, 3]` and z float16 `[N, H, W]` of every .npz in the folders, in order of their names."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises LyraError where the folder holds no shard."""
-        paths = sorted(folder.glob("*.npz"))
+    def __init__(self, *folders: Path) -> None:
+        """Raises LyraError where the folders hold no shard."""
+        paths = [path for folder in folders for path in sorted(folder.glob("*.npz"))]
         if not paths:
-            raise LyraError(f"{folder} holds no training data (*.npz). Write it with `lyra train worlds` first.")
+            raise LyraError(f"{folders[0]} holds no training data (*.npz). Write it with `lyra train worlds` first.")
         shards = [np.load(path) for path in paths]
         self.rgb = np.concatenate([shard["rgb"] for shard in shards])
         self.z = np.concatenate([shard["z"] for shard in shards])
@@ -74,7 +77,9 @@ class DepthShards:
         """An augmented batch: images `[B, 3, h, w]` in [0, 1] and log depth `[B, h, w]`."""
         size = settings.sizes[rng.choice(len(settings.sizes), p=settings.size_shares)]
         chosen = rng.integers(len(self.rgb), size=settings.batch)
-        pairs = [_crop(rng, self.rgb[n], self.z[n], size, settings.crop) for n in chosen]
+        whole = rng.random(settings.batch) < settings.whole
+        shares = [(1.0, 1.0) if entire else settings.crop for entire in whole]
+        pairs = [_crop(rng, self.rgb[n], self.z[n], size, share) for n, share in zip(chosen, shares, strict=True)]
         rgb = np.stack([_disturbed(rng, image) for image, _ in pairs])
         return _images(rgb), _log_depth(np.stack([z for _, z in pairs]))
 
@@ -93,7 +98,8 @@ def train_depth(
     """Trains for one leg and writes `depth.safetensors` (EMA weights) and `depth.json` (metrics).
 
     Args:
-        shards_dir: folder written by `generate`: scenes/ and heldout/scenes/ with arrays `rgb` and `z`.
+        shards_dir: folder written by `generate`: scenes/, heldout/scenes/ and, if there, stills/ with arrays `rgb`
+            and `z`.
         out_dir: receives the two files, `state.pt` (to resume from) and `log.jsonl`.
         minutes: length of the leg [min]; the learning rate falls to zero at its end.
         seed: of the start and of the data order.
@@ -107,18 +113,22 @@ def train_depth(
         medians of log depth, before and after storage. Raises LyraError when the data or the state cannot be used.
     """
     settings, out = settings or DepthTraining(), open_run(out_dir, threads=threads, resume=resume)
-    data, heldout = DepthShards(Path(shards_dir) / "scenes"), DepthShards(Path(shards_dir) / "heldout" / "scenes")
+    data = DepthShards(Path(shards_dir) / "scenes", Path(shards_dir) / "stills")
+    heldout = DepthShards(Path(shards_dir) / "heldout" / "scenes")
     network = _starting_point(out, seed, resume)
     optimizer = torch.optim.AdamW(decay_groups(network, settings.weight_decay), betas=(0.9, 0.99), fused=True)
-    leg = LegConfig(minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.998, seed=seed)
+    leg = LegConfig(
+        minutes=minutes, learning_rate=settings.learning_rate, ema_decay=0.998, seed=seed,
+        samples=int(os.environ.get("WORLD_SIZE", "1")),
+    )  # fmt: skip
 
     def loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         images, reference = data.draw(rng, settings)
         return depth_loss(network(images), reference, settings)
 
     trained = train_leg(network, optimizer, loss, lambda: measure(network, heldout), out, leg)
-    report = {"seed": seed, "trained": trained, "baseline": _mean_map(data, heldout)}
-    return _write(network, heldout, out, storage, report)
+    report = {"seed": seed, "images": len(data.rgb), "trained": trained, "baseline": _mean_map(data, heldout)}
+    return _write(network, heldout, out, storage, report) if is_main_process() else report
 
 
 def depth_loss(prediction: Tensor, reference: Tensor, settings: DepthTraining) -> tuple[Tensor, dict[str, float]]:
@@ -139,7 +149,7 @@ def measure(network: DepthNet, heldout: DepthShards) -> dict[str, float]:
     """Held-out AbsRel and delta1, means over images."""
     figures = []
     for rgb, z in zip(heldout.rgb, heldout.z, strict=True):
-        figures.append(_figures(network(_images(rgb[None])), _log_depth(z[None])))
+        figures.append(_figures(predict(network, _images(rgb[None])), _log_depth(z[None])))
     abs_rel, delta1 = np.mean(figures, axis=0)
     return {"abs_rel": float(abs_rel), "delta1": float(delta1)}
 
@@ -195,11 +205,11 @@ def _crop(
 
 
 def _disturbed(rng: np.random.Generator, picture: Image.Image) -> np.ndarray:
-    """What cameras and people do to pictures, to half of them lightly: colour, exposure, blur, noise, JPEG.
+    """What cameras and people do to pictures, to two thirds of them lightly: colour, exposure, blur, noise, JPEG.
 
     Returns uint8 `[h, w, 3]`.
     """
-    strength = rng.choice((0.3, 1.0))
+    strength = rng.choice((0.1, 0.4, 1.0))
     if rng.random() < 0.3 * strength:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
     rgb = np.asarray(picture, np.float32) / 255

@@ -53,6 +53,49 @@ def clips_table(report: dict[str, Any]) -> str:
     return "\n".join([*lines, *_missing(report), *(f"published: {source}" for source in sources)])
 
 
+def ablations_table(report: dict[str, Any]) -> str:
+    """The report of `ablation_report`."""
+    lines = [
+        f"{report['finished']} of {report['planned']} trainings, {report['steps']} steps each, {report['worlds']} "
+        f"worlds; scored on {report['heldout']} others. Mean and spread over seeds; perceptual: {report['perceptual']}",
+    ]
+    for anchors, rows in report["tables"].items():
+        lines += [
+            f"anchors {anchors}: PSNR against the teacher's frames and unseen true views, distance to the first row",
+            f"{'row':<32}{'seeds':>6}{'teacher dB':>16}{'truth dB':>16}{'perceptual':>12}{'delta dB':>16}{'paper':>8}",
+        ]
+        lines += [_ablation_row(row) for row in rows]
+    return "\n".join([*lines, *report.get("sheets", [])])
+
+
+def _ablation_row(row: dict[str, Any]) -> str:
+    teacher, truth = row["figures"]["teacher"], row["figures"]["truth"]
+    perceptual = next(teacher[metric]["mean"] for metric in ("lpips", "f_lpips") if metric in teacher)
+    published = "" if row["published_delta"] is None else f"{row['published_delta']:+.2f}"
+    columns = f"{_spread(teacher['psnr']):>16}{_spread(truth['psnr']):>16}{perceptual:>12.3f}"
+    delta = f"{_spread(row['delta'], '+'):>16}{published:>8}"
+    return f"{row['row'][:31]:<32}{row['seeds']:>6}{columns}{delta}  {row['verdict']}"
+
+
+def _spread(value: dict[str, float] | None, sign: str = "") -> str:
+    return "" if value is None else f"{value['mean']:{sign}.2f} +- {value['std']:.2f}"
+
+
+def ceiling_table(report: dict[str, Any]) -> str:
+    """The report of `evaluate_ceiling`."""
+    lines = [
+        f"{report['model']}, suite ceiling: {report['worlds']} worlds from seed {report['first_seed']}, holes are "
+        f"{100 * report['hole_share']:.1f} % of the pixels; feature distance: {report['perceptual']}",
+        f"{'holes':<24}{'PSNR dB':>9}{'feature':>9}",
+    ]
+    names = {"fill": "deterministic fill", "tokenizer": "truth, encoded, decoded"}
+    lines += [
+        f"{text:<24}{report[f'hole_psnr_{row}']:9.2f}{report[f'feature_{row}']:9.3f}" for row, text in names.items()
+    ]
+    verdict = "a diffusion teacher is worth training" if report["worth_training"] else "the tokenizer comes first"
+    return "\n".join([*lines, f"the tokenizer is {report['gain']:+.2f} dB from the fill: {verdict}"])
+
+
 def published_table(report: dict[str, Any]) -> str:
     """All numbers of papers."""
     lines = []

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lyra_core.teacher.tokenizer import Tokenizer
+from lyra_core.teacher.tokenizer_factored import accelerate, empty_network
 from lyra_core.teacher.transformer import TransformerConfig, VideoTransformer
 from lyra_core.weights.official.names import tokenizer_names, transformer_names
 
@@ -44,7 +45,9 @@ def tiny_tokenizer(file: Golden, mean: Tensor, std: Tensor) -> Tokenizer:
         "latents_mean": mean.tolist(),
         "latents_std": std.tolist(),
     }
-    return Tokenizer.from_state_dict(tokenizer_names(file.named("sd.")), config)
+    network = empty_network(config)
+    network.load_state_dict(tokenizer_names(file.named("sd.")))
+    return Tokenizer(accelerate(network))
 
 
 @pytest.mark.parametrize(

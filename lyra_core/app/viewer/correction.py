@@ -15,7 +15,8 @@ from lyra_core.errors import LyraError
 from usd_export.frame import Frame
 from usd_export.provenance import with_frame_warnings
 from usd_export.robotics import build_robotics
-from usd_export.scene_writer import require_scene_target, write_scene
+from usd_export.scene_target import require_scene_target
+from usd_export.scene_writer import write_scene
 
 Array = NDArray[np.float64]
 

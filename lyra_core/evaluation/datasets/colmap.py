@@ -55,7 +55,7 @@ def colmap_clip(name: str, model: Path, pictures: Path) -> Clip:
     """
     lenses = read_lenses(model)
     points = dict(_parsed(model, "points3D", _points_from_bytes, _points_from_text))
-    images = sorted(_parsed(model, "images", _images_from_bytes, _images_from_text), key=lambda image: image.name)
+    images = read_images(model)
     if len(images) < 2:
         raise LyraError(f"{model} holds {len(images)} images. A clip needs at least two.")
     frames = tuple(_frame(image, lenses, points, model, pictures) for image in images)
@@ -65,6 +65,11 @@ def colmap_clip(name: str, model: Path, pictures: Path) -> Clip:
 def read_lenses(model: Path) -> dict[int, Lens]:
     """The cameras of a model by id. Raises LyraError for damaged files and lenses that are not supported."""
     return dict(_parsed(model, "cameras", _lenses_from_bytes, _lenses_from_text))
+
+
+def read_images(model: Path) -> list[PosedImage]:
+    """The registered images of a model in the order of their names. Raises LyraError for damaged files."""
+    return sorted(_parsed(model, "images", _images_from_bytes, _images_from_text), key=lambda image: image.name)
 
 
 def find_picture(folder: Path, name: str) -> Path:
