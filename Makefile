@@ -28,7 +28,7 @@ scene: $(VENV)/.installed
 USD_VERSIONS ?= 24.5 25.11
 
 test: $(VENV)/.installed-dev $(USD_VERSIONS:%=$(VENV)/usd-%/.installed)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
