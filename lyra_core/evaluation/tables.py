@@ -77,8 +77,11 @@ def _ablation_row(row: dict[str, Any]) -> str:
     return f"{row['row'][:31]:<32}{row['seeds']:>6}{columns}{delta}  {row['verdict']}"
 
 
-def _spread(value: dict[str, float] | None, sign: str = "") -> str:
-    return "" if value is None else f"{value['mean']:{sign}.2f} +- {value['std']:.2f}"
+def _spread(value: dict[str, Any] | None, sign: str = "") -> str:
+    """Mean and spread; a single seed has none."""
+    if value is None:
+        return ""
+    return f"{value['mean']:{sign}.2f}" + ("" if value["std"] is None else f" +- {value['std']:.2f}")
 
 
 def ceiling_table(report: dict[str, Any]) -> str:

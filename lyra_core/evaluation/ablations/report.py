@@ -81,11 +81,11 @@ def _row(plan: Plan, anchors: str, row: Row, results: dict[Key, dict[str, Any]])
     }
 
 
-def _spread(values: list[float]) -> dict[str, float] | None:
-    """Mean and sample standard deviation over seeds; None of nothing, a spread of NaN of one."""
+def _spread(values: list[float]) -> dict[str, Any] | None:
+    """Mean and sample standard deviation over seeds (None of a single one); None of nothing."""
     if not values:
         return None
-    std = statistics.stdev(values) if len(values) > 1 else math.nan
+    std = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": statistics.fmean(values), "std": std, "seeds": len(values)}
 
 
@@ -99,7 +99,7 @@ def _published_delta(row: Row, reference: Row) -> float | None:
     return round(ours["psnr"] - full["psnr"], 2)
 
 
-def _verdict(delta: dict[str, float] | None, published: float | None) -> str:
+def _verdict(delta: dict[str, Any] | None, published: float | None) -> str:
     """Whether the sign of ours is the paper's; `undecided` where a t-test over the seeds does not tell it from 0."""
     if delta is None or published is None:
         return ""
