@@ -392,7 +392,9 @@ def evaluate_quietly(model: nn.Module, evaluate: Callable[[], dict[str, float]])
 
 def _accelerator(config: LegConfig) -> Any:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state()  # or a process could train in one precision only; there is no public way
     on_cpu = config.device == "cpu" or not torch.cuda.is_available()
     accelerator = Accelerator(mixed_precision=config.precision, cpu=on_cpu)
     if accelerator.distributed_type.value == "DEEPSPEED":

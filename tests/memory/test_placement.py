@@ -201,7 +201,8 @@ def test_a_process_that_really_has_too_little_memory(tiny_model: Path, tmp_path:
     assert needed["tiled"] < 0.8 * needed["resident"]
     assert failed["error"].startswith("out of memory, also with tiled tokenizer")
     assert sum(line.startswith("out of memory with everything resident") for line in made["told"]) == 1
-    assert made["recalled"] == ["view"] and made["difference"] < 1e-3
+    assert set(made["recalled"]) == {"view"}  # by the second plan, and by the first if the run before got that far
+    assert made["difference"] < 1e-3
 
 
 LOST = """CUDA error: unspecified launch failure
