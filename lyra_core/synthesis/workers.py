@@ -17,6 +17,8 @@ import torch
 
 from lyra_core.checkpoints import Checkpoints
 from lyra_core.errors import LyraError
+from lyra_core.faults import GpuLost, OutOfMemory
+from lyra_core.memory.placement import run_with_plans
 from lyra_core.pipeline import LyraPipeline
 from lyra_core.synthesis.engine import make_sample
 from lyra_core.synthesis.items import Item
@@ -69,20 +71,23 @@ class Worker:
     def __call__(self, item: Item) -> Outcome:
         """Makes and keeps a sample, or records why not.
 
-        Raises what concerns all samples: OSError where files cannot be written, LyraError where there is no model.
+        Raises what concerns all samples: OSError where files cannot be written, GpuLost, LyraError where there is no
+        model.
         """
         pipeline = self.pipeline
         reason = None
         for _ in range(1 + self.retries):
             try:
                 self._make(pipeline, item)
-            except OSError:
+            except (OSError, GpuLost):
                 raise
+            except OutOfMemory as error:  # what is finished of the sample is good
+                reason = str(error)
             except LyraError as error:  # it would fail in the same way again, and what is kept of it is no good
                 reason = str(error)
                 remove_stages(self.store, item.name)
                 break
-            except Exception as error:  # e.g. out of GPU memory: the other samples are worth going on for
+            except Exception as error:  # the other samples are worth going on for
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             else:
                 self.store.forget_failure(item.name)
@@ -93,7 +98,7 @@ class Worker:
     def _make(self, pipeline: LyraPipeline, item: Item) -> None:
         stages = Checkpoints(self.store.stages_folder(item.name))
         make = make_sample if item.video is None else make_video_sample
-        self.store.write(make(pipeline, item, recall=stages))
+        self.store.write(run_with_plans(pipeline, lambda: make(pipeline, item, recall=stages)))
         remove_stages(self.store, item.name)
 
 
