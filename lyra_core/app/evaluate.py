@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,12 @@ from lyra_core.progress import Progress
 SUITES = ("synthetic", "dynamic", *DATA_SUITES, "ceiling", "ablations", "published")
 """What `lyra evaluate --suite` knows."""
 
-_WORLDS = 24
-_CEILING_WORLDS = 16
-_MOVING_WORLDS = 16
+_WORLD_SUITES: dict[str, tuple[Callable[..., dict[str, Any]], int]] = {
+    "synthetic": (evaluate_synthetic, 24),
+    "dynamic": (evaluate_dynamic, 16),
+    "ceiling": (evaluate_ceiling, 16),
+}
+"""Suites that make their own worlds, and how many unless the user says otherwise."""
 _ABLATIONS = Path("runs/ablations")
 
 
@@ -92,27 +96,12 @@ def evaluate(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
 def _report(request: EvaluateRequest, progress: Progress) -> dict[str, Any]:
     if request.suite == "published":
         return {"suite": "published", "tables": published_tables(), "left_out": left_out()}
-    if request.suite == "synthetic":
-        return evaluate_synthetic(
+    if request.suite in _WORLD_SUITES:
+        run, worlds = _WORLD_SUITES[request.suite]
+        return run(
             LyraPipeline.from_pretrained(request.model),
             first_seed=request.first_seed,
-            worlds=request.scenes or _WORLDS,
-            sheets=request.sheets,
-            progress=progress,
-        )
-    if request.suite == "dynamic":
-        return evaluate_dynamic(
-            LyraPipeline.from_pretrained(request.model),
-            first_seed=request.first_seed,
-            worlds=request.scenes or _MOVING_WORLDS,
-            sheets=request.sheets,
-            progress=progress,
-        )
-    if request.suite == "ceiling":
-        return evaluate_ceiling(
-            LyraPipeline.from_pretrained(request.model),
-            first_seed=request.first_seed,
-            worlds=request.scenes or _CEILING_WORLDS,
+            worlds=request.scenes or worlds,
             sheets=request.sheets,
             progress=progress,
         )

@@ -67,10 +67,14 @@ def sample_from_view(
     generator = torch.Generator().manual_seed(item.seed)
     video = pipeline.videos(guidance, base.image, generator, progress, recall)
     facts = about(pipeline, item, base, measured, unit)
-    sample = Sample(item.name, path_views(pipeline, cameras, video), input_view(base.image, depth), facts)
+    return usable(Sample(item.name, path_views(pipeline, cameras, video), input_view(base.image, depth), facts))
+
+
+def usable(sample: Sample) -> Sample:
+    """The sample itself. Raises LyraError when the model's results in it cannot be used, e.g. are not finite."""
     found = problems(sample)
     if found:
-        raise LyraError(f"the model made an unusable sample of {item.name}: {'; '.join(found)}.")
+        raise LyraError(f"the model made an unusable sample of {sample.name}: {'; '.join(found)}.")
     return sample
 
 

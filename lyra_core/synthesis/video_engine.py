@@ -22,12 +22,11 @@ from lyra_core.conditioning.cache4d import Cache4D
 from lyra_core.conditioning.depth import DepthEstimate
 from lyra_core.conditioning.warped_paths import WarpedPaths
 from lyra_core.dynamic.prepared import in_units
-from lyra_core.errors import LyraError
 from lyra_core.pipeline import LyraPipeline, input_size, normalize
 from lyra_core.progress import Progress, no_progress
-from lyra_core.synthesis.engine import about, drawn_paths, input_view, path_views
+from lyra_core.synthesis.engine import about, drawn_paths, input_view, path_views, usable
 from lyra_core.synthesis.items import Item
-from lyra_core.synthesis.sample import Sample, View, motion_reversed, problems
+from lyra_core.synthesis.sample import Sample, View, motion_reversed
 from lyra_core.teacher.image import BaseView
 from lyra_core.video.posed import PosedVideo
 from lyra_core.video.vipe import read_vipe
@@ -69,11 +68,7 @@ def sample_from_video(
     ]
     base = BaseView(scaled.frames[0], depth, f"video:{video.source}", notes={"video_notes": list(video.notes)})
     facts = about(pipeline, item, base, measured, unit)
-    sample = Sample(item.name, (*forwards, *backwards), input_view(scaled.frames[0], depth), facts)
-    found = problems(sample)
-    if found:
-        raise LyraError(f"the model made an unusable sample of {item.name}: {'; '.join(found)}.")
-    return sample
+    return usable(Sample(item.name, (*forwards, *backwards), input_view(scaled.frames[0], depth), facts))
 
 
 def _filmed(

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from lyra_core.app.viewer.content import Content
 from lyra_core.app.viewer.detail import DetailLevels
-from lyra_core.app.viewer.splats import browser_splats, depth_colors, pick, rotation_matrices
+from lyra_core.app.viewer.splats import browser_splats, depth_colors, pick
 from usd_export.cloud import GaussianCloud
 
 
@@ -18,15 +18,11 @@ def cloud(content: Content) -> GaussianCloud:
     return content.world_cloud
 
 
-def test_covariances_have_the_scales_as_axes(cloud: GaussianCloud) -> None:
+def test_covariances_have_the_scales_as_axes_turned_by_the_rotations(cloud: GaussianCloud) -> None:
     covariances = browser_splats(cloud)["covariances"]
-    found = np.sqrt(np.maximum(np.linalg.eigvalsh(covariances.astype(np.float64)), 0))
-    np.testing.assert_allclose(found, np.sort(cloud.scales, axis=1), rtol=1e-2, atol=2e-4 * cloud.scales.max())
-
-
-def test_rotations_are_those_of_scipy(cloud: GaussianCloud) -> None:
-    expected = Rotation.from_quat(cloud.rotations[:, [1, 2, 3, 0]]).as_matrix()
-    np.testing.assert_allclose(rotation_matrices(cloud.rotations), expected, atol=1e-5)
+    turns = Rotation.from_quat(cloud.rotations[:, [1, 2, 3, 0]]).as_matrix()
+    expected = np.einsum("nij,nj,nkj->nik", turns, cloud.scales.astype(np.float64) ** 2, turns)
+    np.testing.assert_allclose(covariances, expected, rtol=1e-4, atol=1e-6 * float(cloud.scales.max()) ** 2)
 
 
 def test_near_is_warm_and_far_is_cold() -> None:

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Usd
+from pxr import Sdf, Usd
 
 from usd_export.cloud import GaussianCloud, merge_clouds
 from usd_export.dynamic.cloud import DynamicCloud
+from usd_export.dynamic.lazy import LazyClouds
 from usd_export.dynamic.playing import is_moved, is_shown, is_switched, lineage, time_codes
 from usd_export.dynamic.samples import CLUSTERS
 from usd_export.encodings.particle_field import PRIM_TYPE, read_particle_field
@@ -64,7 +65,7 @@ def open_dynamic_scene(path: str | Path) -> tuple[DynamicCloud, SceneRecord, Col
     static = [_placed(prim, Usd.TimeCode.Default(), record.frame) for prim in still]
     cloud = DynamicCloud(
         merge_clouds(static) if static else None,
-        StageInstants(stage, tuple(moving), tuple(codes), record.frame),
+        _instants(stage, [prim.GetPath() for prim in moving], codes, record.frame),
         np.array(codes) / stage.GetTimeCodesPerSecond(),
         _clusters(moving),
     )
@@ -90,39 +91,17 @@ def time_codes_per_second(path: Path) -> float:
     return float(open_complete_stage(path).GetTimeCodesPerSecond())
 
 
-@dataclass(frozen=True)
-class StageInstants(Sequence[GaussianCloud]):
-    """Gaussians of prims at the time codes of a stage, read anew at each access.
+def _instants(stage: Usd.Stage, paths: Sequence[Sdf.Path], codes: Sequence[float], frame: Frame) -> LazyClouds:
+    """Gaussians of the particle fields at some paths, by time code, in the frame of the scene."""
 
-    Attributes:
-        stage: Keeps the prims alive.
-        prims: Particle fields.
-        codes: Time codes.
-        frame: Frame of the clouds to world metres.
-    """
-
-    stage: Usd.Stage
-    prims: tuple[Usd.Prim, ...]
-    codes: tuple[float, ...]
-    frame: Frame
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @overload
-    def __getitem__(self, index: int) -> GaussianCloud: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[GaussianCloud]: ...
-
-    def __getitem__(self, index: int | slice) -> GaussianCloud | Sequence[GaussianCloud]:
-        if isinstance(index, slice):
-            return replace(self, codes=self.codes[index])
-        time = Usd.TimeCode(self.codes[index])
-        shown = [prim for prim in self.prims if is_shown(prim, time)]
+    def at(code: float) -> GaussianCloud:
+        time = Usd.TimeCode(code)
+        shown = [prim for prim in map(stage.GetPrimAtPath, paths) if is_shown(prim, time)]
         if not shown:
-            raise UsdExportError(f"no moving Gaussian is visible at time code {self.codes[index]:g}; repair the file")
-        return merge_clouds([_placed(prim, time, self.frame) for prim in shown])
+            raise UsdExportError(f"no moving Gaussian is visible at time code {code:g}; repair the file")
+        return merge_clouds([_placed(prim, time, frame) for prim in shown])
+
+    return LazyClouds(codes, at)
 
 
 def _frame_prim(still: list[Usd.Prim], moving: list[Usd.Prim]) -> Usd.Prim:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usd_export.dynamic.cloud import DynamicCloud
-from usd_export.dynamic.sequence import Selection
+from usd_export.dynamic.lazy import selected
 from usd_export.errors import UsdExportError
 from usd_export.frame import Frame
 from usd_export.placement.cropping import Box, select
@@ -55,4 +55,4 @@ def _kept(cloud: DynamicCloud, static: Chosen | None, moving: Chosen) -> Dynamic
     if cloud.static is not None and static is not None and static.any():
         still = select(cloud.static, np.flatnonzero(static))
     clusters = None if cloud.clusters is None else np.asarray(cloud.clusters)[rows]
-    return DynamicCloud(still, Selection(cloud.moving, rows), cloud.times, clusters)
+    return DynamicCloud(still, selected(cloud.moving, rows), cloud.times, clusters)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,66 +14,13 @@ from numpy.typing import NDArray
 from usd_export.cloud import GaussianCloud
 from usd_export.dynamic.cloud import DynamicCloud
 from usd_export.dynamic.interpolation import sign_aligned
+from usd_export.dynamic.lazy import LazyClouds, selected
 from usd_export.errors import UsdExportError
 from usd_export.formats.splat_writer import SPLAT_SUFFIXES
 from usd_export.layout import ROOT_LAYER
 from usd_export.placement.cropping import select
 from usd_export.provenance import SceneRecord
 from usd_export.scene_reader import open_scene, read_splat_file
-
-Rows = NDArray[np.integer]
-
-
-@dataclass(frozen=True)
-class Selection(Sequence[GaussianCloud]):
-    """Some rows of each cloud of a sequence, taken anew at each access.
-
-    Attributes:
-        clouds: Where they come from.
-        rows: Indices.
-    """
-
-    clouds: Sequence[GaussianCloud]
-    rows: Rows
-
-    def __len__(self) -> int:
-        return len(self.clouds)
-
-    @overload
-    def __getitem__(self, index: int) -> GaussianCloud: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[GaussianCloud]: ...
-
-    def __getitem__(self, index: int | slice) -> GaussianCloud | Sequence[GaussianCloud]:
-        if isinstance(index, slice):
-            return replace(self, clouds=self.clouds[index])
-        return select(self.clouds[index], self.rows)
-
-
-@dataclass(frozen=True)
-class SplatFiles(Sequence[GaussianCloud]):
-    """Clouds that are read from their files anew at each access.
-
-    Attributes:
-        files: One per instant.
-    """
-
-    files: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @overload
-    def __getitem__(self, index: int) -> GaussianCloud: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[GaussianCloud]: ...
-
-    def __getitem__(self, index: int | slice) -> GaussianCloud | Sequence[GaussianCloud]:
-        if isinstance(index, slice):
-            return replace(self, files=self.files[index])
-        return read_splat_file(self.files[index])[0]
 
 
 def sequence_files(source: Path, later: Sequence[Path] = ()) -> tuple[Path, ...]:
@@ -107,7 +53,7 @@ def open_sequence(files: tuple[Path, ...], frames_per_second: float) -> tuple[Dy
     if len(files) < 2:
         raise UsdExportError(f"{len(files)} splat files make no sequence; give two or more, one per instant")
     first, record, _ = open_scene(files[0])
-    clouds = SplatFiles(files)
+    clouds = LazyClouds(files, _read)
     times = np.arange(len(files)) / frames_per_second
     moves = _moving_rows(first, clouds)
     if moves is None:
@@ -115,7 +61,11 @@ def open_sequence(files: tuple[Path, ...], frames_per_second: float) -> tuple[Dy
     if not moves.any():
         raise UsdExportError(f"nothing moves from {files[0].name} to {files[-1].name}; export one of them")
     static = None if moves.all() else select(first, np.flatnonzero(~moves))
-    return DynamicCloud(static, Selection(clouds, np.flatnonzero(moves)), times).clustered(), record
+    return DynamicCloud(static, selected(clouds, np.flatnonzero(moves)), times).clustered(), record
+
+
+def _read(file: Path) -> GaussianCloud:
+    return read_splat_file(file)[0]
 
 
 def _moving_rows(first: GaussianCloud, clouds: Sequence[GaussianCloud]) -> NDArray[np.bool_] | None:

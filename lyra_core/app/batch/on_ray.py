@@ -7,6 +7,7 @@ scene that ends its actor again and again is let go.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -67,7 +68,8 @@ def run_on_ray(
         ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise LyraError(f"no Ray cluster at {address} ({error}). `ray start --head` starts one.") from error
-    (orders.root / f"{_TRIES}-{run}").mkdir(exist_ok=True)
+    notes = orders.root / f"{_TRIES}-{run}"
+    notes.mkdir(exist_ok=True)
     gpus = 1 if ray.cluster_resources().get("GPU", 0) >= workers else 0
     rows = data.from_items([{"wish": wish.model_dump_json()} for wish in wishes])
     made = rows.map(
@@ -76,3 +78,4 @@ def run_on_ray(
     )  # fmt: skip
     for row in made.iter_rows():
         yield Wish.model_validate_json(row["wish"]), Outcome(row["end"], row["reason"])
+    shutil.rmtree(notes, ignore_errors=True)

@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import TypedDict
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from lyra_core.rotations import quaternion_to_matrix
 from usd_export.cloud import GaussianCloud
 
 _SOLID = 0.3
@@ -37,7 +39,8 @@ def browser_splats(cloud: GaussianCloud, depth_from: NDArray[np.floating] | None
         cloud: In world metres.
         depth_from: Colours tell the distance to this point [3] instead.
     """
-    axes = rotation_matrices(cloud.rotations) * cloud.scales[:, None, :]
+    rotations = quaternion_to_matrix(torch.from_numpy(cloud.rotations)).numpy()
+    axes = rotations * cloud.scales[:, None, :]
     colors = np.clip(cloud.base_colors, 0, 1) if depth_from is None else depth_colors(cloud.positions, depth_from)
     return BrowserSplats(
         centers=cloud.positions,
@@ -54,17 +57,6 @@ def depth_colors(points: NDArray[np.floating], eye: NDArray[np.floating]) -> Arr
     share = (distance - low) / max(high - low, 1e-6)
     stops = np.linspace(0.0, 1.0, len(_RAINBOW))
     return np.stack([np.interp(share, stops, channel) for channel in _RAINBOW.T], axis=1)
-
-
-def rotation_matrices(quaternions: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rotations [N, 3, 3] of unit quaternions w, x, y, z [N, 4]."""
-    w, x, y, z = np.asarray(quaternions, np.float32).T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
 
 
 def pick(cloud: GaussianCloud, origin: NDArray[np.floating], direction: NDArray[np.floating]) -> Array | None:
